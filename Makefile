@@ -1,0 +1,50 @@
+# `make` alone lists the targets. Each target does its own set-up.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix bench interop deep docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+setup: $(STAMP) ## make the virtual environment
+
+demo: $(STAMP) ## the same request by several people, with the AuditEvents
+	$(BIN)/python -m proxy demo
+
+test: $(STAMP) ## the test suite
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## everything CI runs: format, lint, types, layers, policies, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m proxy check policies/baseline
+	$(MAKE) test
+
+fix: $(STAMP) ## format and repair what the linter can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure CPU per request against a bare pass-through proxy
+	$(BIN)/python -m bench
+
+interop: $(STAMP) ## the same suite and conversations against a real HAPI FHIR server
+	$(BIN)/python -m pytest -q -m interop tests/interop
+
+deep: $(STAMP) ## the properties with many more examples
+	$(BIN)/python -m pytest -q --hypothesis-profile=deep tests/properties
+
+clean: ## remove what was built
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
