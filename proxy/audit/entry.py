@@ -1,0 +1,75 @@
+"""The journal entry: the whole true record of one request; the AuditEvent is one view of it (BALP §9)."""
+
+import msgspec
+
+
+class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The principal as recorded: never the token itself."""
+
+    issuer: str = ""
+    subject: str = ""
+    client_id: str = ""
+    token_id: str = ""
+    kind: str = ""
+    fhir_user: str = ""
+    name: str = ""
+    roles: tuple[tuple[str, str], ...] = ()
+    """(system, code)."""
+    purposes: tuple[str, ...] = ()
+    """v3-ActReason codes."""
+    organization: tuple[str, str] = ("", "")
+    """Identifier (system, value)."""
+    organization_name: str = ""
+
+
+class Touched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One resource that was considered, and what became of it: `disclosed`, `redacted` or `withheld`."""
+
+    reference: str
+    """`Type/id` or `Type/id/_history/v`."""
+    outcome: str
+    patients: tuple[str, ...] = ()
+    redacted: tuple[str, ...] = ()
+    """Element paths."""
+    decision: int = -1
+    """Index into `Entry.decisions`; -1 where none was reached."""
+
+
+class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One decision, stored once however many resources share it."""
+
+    effect: str
+    reasons: tuple[tuple[str, str, str, str], ...] = ()
+    """(voice, verdict, source, sentence)."""
+    consents: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One request. `outcome`: `permitted`, `denied` (401, 403, hidden 404…) or `failed` (upstream, own failure)."""
+
+    id: str
+    """UUID."""
+    recorded: float
+    """Seconds since the epoch."""
+    request_id: str
+    outcome: str
+    status: int
+    method: str
+    target: str
+    """Raw request target as received; for POST _search the form follows in `form`."""
+    interaction: str = ""
+    type: str = ""
+    resource_id: str = ""
+    version: str = ""
+    form: str = ""
+    accept: str = ""
+    peer: str = ""
+    actor: Actor = Actor()
+    refusal: str = ""
+    """`errors.Refusal` value, empty when answered."""
+    detail: str = ""
+    """True reason of a refusal or failure; never patient data."""
+    policy_digest: str = ""
+    decisions: tuple[Judged, ...] = ()
+    touched: tuple[Touched, ...] = ()

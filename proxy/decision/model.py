@@ -1,0 +1,64 @@
+"""Decision: Effect, Reasons and Obligations as one value (XACML; Cedar `Response`)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from proxy.fhir.coding import Effect
+
+
+class Verdict(Enum):
+    """One voice before combining (XACML Permit, Deny, NotApplicable, Indeterminate)."""
+
+    PERMIT = "permit"
+    DENY = "deny"
+    NOT_APPLICABLE = "not-applicable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: which voice (`scope`, `policy`, `consent`, `label`, `patient`), which rule or provision, one safe sentence."""
+
+    voice: str
+    verdict: Verdict
+    source: str
+    """Rule id, or Consent reference and provision path (`Consent/c1#provision.provision[0]`)."""
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Redaction:
+    """One redaction obliged by a rule: operator (`remove`, `mask`, `generalise`, …) and FHIRPath element path."""
+
+    operator: str
+    path: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Obligations:
+    """What must be done for a permit to hold: redactions, notifications."""
+
+    redactions: frozenset[Redaction] = frozenset()
+    notify: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Obligations") -> "Obligations":
+        return Obligations(self.redactions | other.redactions, self.notify | other.notify)
+
+
+NO_OBLIGATIONS = Obligations()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The combined answer. `consents` are the references of the Consents that were read for it."""
+
+    effect: Effect
+    reasons: tuple[Reason, ...] = ()
+    obligations: Obligations = NO_OBLIGATIONS
+    consents: frozenset[str] = frozenset()
+
+    @property
+    def permits(self) -> bool:
+        """Whether the resource may leave, after its obligations."""
+        return self.effect is Effect.PERMIT

@@ -1,0 +1,130 @@
+"""Facts as values: what was looked up for a decision (FHIR Consent, CareTeam, PractitionerRole, Organization).
+
+Times are seconds since the epoch. `None` in place of a collection means *unknown* (the look-up failed), and denies.
+"""
+
+from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from proxy.fhir.coding import Coding, Effect, Identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A closed interval; `None` is an open end. Partial dates were widened in the configured zone, ends inclusive."""
+
+    start: float | None = None
+    end: float | None = None
+
+    def covers(self, instant: float) -> bool:
+        """Whether the instant lies inside."""
+        return (self.start is None or self.start <= instant) and (self.end is None or instant <= self.end)
+
+
+ALWAYS = Period()
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who a provision names: a relative or absolute reference, an identifier, a role, or a combination."""
+
+    reference: str | None = None
+    identifier: Identifier | None = None
+    role: Coding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionDatum:
+    """`provision.data`: which instances, and how (`instance`, `related`, `dependents`, `authoredby`)."""
+
+    meaning: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """One node of a directive: elements AND, values inside an element OR, empty element = no constraint.
+
+    `path` is its FHIRPath inside the Consent (`provision.provision[1]`). `effect` is always known here: R5's
+    alternation has been resolved at the border.
+    """
+
+    path: str
+    effect: Effect
+    period: Period = ALWAYS
+    data_period: Period | None = None
+    actors: tuple[Actor, ...] = ()
+    actions: frozenset[str] = frozenset()
+    purposes: frozenset[Coding] = frozenset()
+    labels: frozenset[Coding] = frozenset()
+    classes: frozenset[Coding] = frozenset()
+    codes: frozenset[Coding] = frozenset()
+    data: tuple[ProvisionDatum, ...] = ()
+    provisions: tuple["Provision", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentDirective:
+    """One FHIR Consent, read. `problem` is set when it cannot be computed; then it is `unknown` for its patient.
+
+    `reference` is version-specific where known (`Consent/x/_history/2`). `base` is the decision where no provision
+    below the root applies. `acts_for` limits to purposes (research and treatment scopes); empty = any.
+    """
+
+    reference: str
+    patient: str
+    status: str
+    base: Effect
+    root: Provision
+    period: Period = ALWAYS
+    acts_for: frozenset[str] = frozenset()
+    recorded: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A dated tie between an actor and a patient, from CareTeam, generalPractitioner, RelatedPerson…
+
+    `kind` is a relationship of decisions §5 (`care-team`, `general-practitioner`, `guardian`, `trusted-person`…);
+    `source` the resource that proves it.
+    """
+
+    kind: str
+    actor: Actor
+    period: Period
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientFacts:
+    """What is known about one patient (`Patient/x`), independent of who asks. `None` = unknown."""
+
+    patient: str
+    directives: tuple[ConsentDirective, ...] | None
+    memberships: tuple[Membership, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActorClosure:
+    """Everything the caller *is* for a Consent or a care team: references, identifiers, roles, organisation types.
+
+    References include the caller's Practitioner, its active PractitionerRoles, their Organizations and parents.
+    `complete` is false when a look-up failed: then it matches denies and proves nothing.
+    """
+
+    references: frozenset[str] = frozenset()
+    identifiers: frozenset[Identifier] = frozenset()
+    roles: frozenset[Coding] = frozenset()
+    organization_types: frozenset[Coding] = frozenset()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that was looked up for one request, at one instant. A patient that is missing here is unknown."""
+
+    closure: ActorClosure
+    now: float
+    patients: Mapping[str, PatientFacts] = field(default_factory=lambda: MappingProxyType({}))

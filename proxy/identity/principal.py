@@ -1,0 +1,46 @@
+"""The Principal: who makes the request, as the verified token says.
+
+Sources: SMART App Launch 2.2 (fhirUser, launch context), IHE IUA 3.71.4.2.2.1 (claims), FHIR AuditEvent.agent.
+What FHIR resources say about the same person (roles, organisations) is not here: that is a fact (`facts.model.ActorClosure`).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from proxy.fhir.coding import Coding, Identifier
+from proxy.identity.scopes import Scopes
+
+
+class PrincipalKind(Enum):
+    """What sort of principal a token names; `SYSTEM` names no natural person."""
+
+    PRACTITIONER = "practitioner"
+    PATIENT = "patient"
+    RELATED_PERSON = "related-person"
+    SYSTEM = "system"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified caller. References are relative (`Practitioner/x`); purposes are v3-ActReason codes."""
+
+    issuer: str
+    subject: str
+    client_id: str
+    token_id: str
+    """`jti`, or a digest of the token when it has none; never the token."""
+    kind: PrincipalKind
+    scopes: Scopes
+    expires_at: float
+    """Seconds since the epoch."""
+    fhir_user: str | None = None
+    name: str | None = None
+    patient: str | None = None
+    """SMART launch context, `Patient/x`: the one patient of all `patient/` scopes."""
+    roles: frozenset[Coding] = frozenset()
+    purposes: frozenset[str] = frozenset()
+    identifiers: frozenset[Identifier] = frozenset()
+    organization: Identifier | None = None
+    organization_name: str | None = None
+    on_behalf_of: str | None = None
