@@ -40,6 +40,7 @@ SHAPES = {
     "number": {"decimal", "integer", "integer64", "positiveInt", "unsignedInt"},
     "uri": {"canonical", "oid", "uri", "url", "uuid"},
 }  # fmt: skip
+PATHLESS = {"_in"}  # membership, although its expression is `Resource.id`
 OPEN_TYPES = {"Extension", "Resource"}
 STEP = re.compile(
     r"\.?(?:"
@@ -71,19 +72,19 @@ class Structures:
             self.children.setdefault(path.rpartition(".")[0], []).append(path)
 
     def types(self, path: str) -> list[str]:
-        """The type codes of an element; FHIRPath system types are `string`."""
+        """Give the type codes of an element; FHIRPath system types are `string`."""
         codes = [t["code"] for t in self.elements[path].get("type", [])]
         return ["string" if c.startswith("http") else c for c in codes]
 
     def targets(self, path: str, code: str) -> set[str]:
-        """The resource types a Reference at this path may name."""
+        """Give the resource types a Reference at this path may name."""
         for t in self.elements[path].get("type", []):
             if t["code"] == code:
                 return {p.rpartition("/")[2] for p in t.get("targetProfile", [])} or {"Resource"}
         return {"Resource"}
 
     def homes(self, path: str, code: str) -> str:
-        """The path under which the children of an element of this type are defined."""
+        """Give the path under which the children of an element of this type are defined."""
         reference = self.elements[path].get("contentReference")
         if reference:
             return str(reference).rpartition("#")[2]
@@ -97,7 +98,7 @@ def read(package: Path, kind: str) -> Iterator[Json]:
 
 
 def choice(name: str, code: str) -> str:
-    """The JSON name of a choice element with one type: value[x] + Quantity -> valueQuantity."""
+    """Give the JSON name of a choice element with one type: value[x] + Quantity -> valueQuantity."""
     return name.removesuffix("[x]") + code[0].upper() + code[1:]
 
 
@@ -108,9 +109,13 @@ class Place:
         self.json_path, self.element, self.codes = json_path, element, codes
 
     def down(self, structures: Structures, name: str) -> "Place | None":
-        """The place of a child element, or None if there is none of this name."""
+        """Give the place of a child element, or None if there is none of this name."""
         for code in self.codes or [""]:
-            home = structures.homes(self.element, code) if self.element in structures.elements else code
+            home = (
+                structures.homes(self.element, code)
+                if self.element in structures.elements
+                else code
+            )
             for candidate in (f"{home}.{name}", f"{home}.{name}[x]"):
                 if candidate in structures.elements:
                     last = name + "[x]" if candidate.endswith("[x]") else name
@@ -119,7 +124,7 @@ class Place:
         return None
 
     def cast(self, code: str) -> "Place | None":
-        """The place narrowed to one type of a choice."""
+        """Give the place narrowed to one type of a choice."""
         found = [c for c in self.codes if c.lower() == code.lower()]
         if not found:
             return None
@@ -128,7 +133,7 @@ class Place:
         return Place(choice(self.json_path, found[0]), self.element, found)
 
     def spellings(self, kind: str) -> list[str]:
-        """The JSON paths: a choice is spelled out with every type that suits the parameter's kind."""
+        """Give the JSON paths: a choice is spelled out with every type that suits the parameter's kind."""
         suited = [c for c in self.codes if c in SHAPES.get(kind, set())]
         if self.json_path.endswith("[x]"):
             return [choice(self.json_path, c) + tail(c, kind) for c in suited]
@@ -149,11 +154,12 @@ def cleaned(part: str) -> str:
         part = part[1:-1].strip()
     if part.startswith("(") and part.count("(") == part.count(")"):
         part = re.sub(r"^\(([^()]+)\)", r"\1", part)
-    part = re.sub(r"^\(?([\w.]+) as (\w+)\)?", r"\1.as(\2)", part)
-    return part
+    return re.sub(r"^\(?([\w.]+) as (\w+)\)?", r"\1.as(\2)", part)
 
 
-def walk(structures: Structures, part: str, kind: str) -> tuple[list[str], list[str], set[str]] | None:
+def walk(
+    structures: Structures, part: str, kind: str
+) -> tuple[list[str], list[str], set[str]] | None:
     """(plain paths, filtered paths, narrowed targets) of one alternative; None if it is not that plain."""
     root, _, rest = part.partition(".")
     place: Place | None = Place("", root, [root])
@@ -185,10 +191,10 @@ def parameter_line(structures: Structures, parameter: Json, base: str) -> str:
     paths: list[str] = []
     filtered: list[str] = []
     narrowed: set[str] = set()
-    expression = parameter.get("expression", "") if kind != "composite" else ""
+    expression = parameter.get("expression", "") if parameter["code"] not in PATHLESS else ""
+    expression = "" if kind == "composite" else expression
     # A `|` inside brackets belongs to one alternative, `cleaned` then fails to walk it: no path.
-    for part in expression.split("|"):
-        part = cleaned(part)
+    for part in map(cleaned, expression.split("|")):
         if part.partition(".")[0] != base:
             continue
         found = walk(structures, part, kind)
@@ -199,20 +205,27 @@ def parameter_line(structures: Structures, parameter: Json, base: str) -> str:
         filtered += found[1]
         narrowed |= found[2]
     targets = narrowed or set(parameter.get("target", []))
-    columns = [parameter["code"], kind, listed(paths), spelled(targets, structures), listed(filtered)]
+    columns = [
+        parameter["code"],
+        kind,
+        listed(paths),
+        spelled(targets, structures),
+        listed(filtered),
+    ]
     while columns[-1] == "-":
         columns.pop()
     return " " + " ".join(columns)
 
 
 def listed(values: list[str]) -> str:
-    """Unique values in order, or `-`."""
+    """Join unique values in order, or `-`."""
     return ",".join(dict.fromkeys(values)) or "-"
 
 
 def spelled(targets: set[str], structures: Structures) -> str:
     """Target types, `*` for all of them."""
-    if "Resource" in targets or len(targets & structures.resources) == len(structures.resources):
+    # R4 spells "any type" as a list that lacks a few types.
+    if "Resource" in targets or len(targets & structures.resources) > len(structures.resources) - 5:
         return "*"
     return ",".join(sorted(targets & structures.resources)) or "-"
 
@@ -223,7 +236,7 @@ def wanted(parameter: Json) -> bool:
 
 
 def search_table(structures: Structures, package: Path) -> str:
-    """The text of the search parameter table; `Resource` and `DomainResource` are rows of their own."""
+    """Give the text of the search parameter table; `Resource` and `DomainResource` are rows of their own."""
     rows: dict[str, dict[str, str]] = {}
     for parameter in filter(wanted, read(package, "SearchParameter")):
         for base in parameter["base"]:
@@ -239,7 +252,9 @@ def search_table(structures: Structures, package: Path) -> str:
     return "\n".join(lines)
 
 
-def reference_rows(structures: Structures, home: str, prefix: str, seen: tuple[str, ...]) -> Iterator[str]:
+def reference_rows(
+    structures: Structures, home: str, prefix: str, seen: tuple[str, ...]
+) -> Iterator[str]:
     """Rows of all Reference elements below a home, and of its recursions."""
     for path in structures.children.get(home, []):
         name = path.rpartition(".")[2]
@@ -262,7 +277,7 @@ def reference_rows(structures: Structures, home: str, prefix: str, seen: tuple[s
 
 
 def reference_table(structures: Structures) -> str:
-    """The text of the reference table."""
+    """Give the text of the reference table."""
     lines = []
     for base in sorted(structures.resources):
         rows = list(reference_rows(structures, base, "", ()))
@@ -272,10 +287,13 @@ def reference_table(structures: Structures) -> str:
 
 
 def compartment_table(package: Path) -> str:
-    """The text of the patient compartment: type, then its parameters."""
-    definition = json.loads((package / "CompartmentDefinition-patient.json").read_text(encoding="utf-8"))
+    """Give the text of the patient compartment: type, then its parameters."""
+    definition = json.loads(
+        (package / "CompartmentDefinition-patient.json").read_text(encoding="utf-8")
+    )
     members = sorted(definition["resource"], key=lambda r: str(r["code"]))
-    return "\n".join(f"{r['code']} {','.join(r['param'])}" for r in members if r.get("param"))
+    rows = ((r["code"], [p for p in r.get("param", []) if p != "{def}"]) for r in members)
+    return "\n".join(f"{code} {','.join(params)}" for code, params in rows if params)
 
 
 def wrapped(words: list[str], width: int = 110) -> str:
@@ -298,10 +316,10 @@ from proxy.fhir.definitions import model
 
 FHIR_VERSION = "{version}"
 
-RESOURCE_TYPES = frozenset(
+RESOURCE_TYPES = model.types_of(
     """\\
 {types}
-""".split()
+"""
 )
 
 SEARCH_PARAMS = model.search_params_of(

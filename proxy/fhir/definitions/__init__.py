@@ -16,6 +16,6 @@ FHIR_VERSIONS = {"4.0.1": "r4", "4.3.0": "r4b", "5.0.0": "r5"}
 
 @functools.cache
 def definitions_of(fhir_version: str) -> Definitions:
-    """The tables of a FHIR version (`4.0.1`, `4.3.0` or `5.0.0`); KeyError for any other."""
+    """Give the tables of a FHIR version (`4.0.1`, `4.3.0` or `5.0.0`); KeyError for any other."""
     module = importlib.import_module(f"proxy.fhir.definitions.{FHIR_VERSIONS[fhir_version]}")
     return cast("Definitions", module.DEFINITIONS)

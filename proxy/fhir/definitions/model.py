@@ -55,7 +55,7 @@ class Definitions:
     compartment_patient: Mapping[str, tuple[str, ...]]
 
     def search_param(self, resource_type: str, name: str) -> SearchParam | None:
-        """The parameter of a type by name without modifier, or None if the type has none of this name."""
+        """Give the parameter of a type by name without modifier, or None if the type has none of this name."""
         return self.search_params.get(resource_type, {}).get(name)
 
 
@@ -66,8 +66,13 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
         yield head, rows
 
 
+def types_of(text: str) -> frozenset[str]:
+    """Read the resource types."""
+    return frozenset(text.split())
+
+
 def _listed(column: str, every: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """A comma-separated column as a tuple."""
+    """Read a comma-separated column as a tuple."""
     if column == "*":
         return every
     return () if column == "-" else tuple(column.split(","))
@@ -80,7 +85,7 @@ def _search_param(row: str, every: tuple[str, ...]) -> SearchParam:
 
 
 def search_params_of(text: str, types: frozenset[str]) -> SearchParams:
-    """The search parameters by type and name; those of Resource and DomainResource stand under every type."""
+    """Read the search parameters by type and name; those of Resource and DomainResource stand under every type."""
     every = tuple(sorted(types))
     own: dict[str, dict[str, SearchParam]] = {}
     for head, rows in _blocks(text):
@@ -91,7 +96,7 @@ def search_params_of(text: str, types: frozenset[str]) -> SearchParams:
 
 
 def references_of(text: str, types: frozenset[str]) -> References:
-    """The Reference elements by type and path, with their target types."""
+    """Read the Reference elements by type and path, with their target types."""
     every = tuple(sorted(types))
     found: dict[str, dict[str, tuple[str, ...]]] = {head: {} for head in every}
     for head, rows in _blocks(text):
@@ -101,7 +106,7 @@ def references_of(text: str, types: frozenset[str]) -> References:
 
 
 def recursions_of(text: str) -> Recursions:
-    """The elements defined as being like another one, by type and path."""
+    """Read the elements defined as being like another one, by type and path."""
     found = {}
     for head, rows in _blocks(text):
         pairs = [row.split(" =") for row in rows if "=" in row]
@@ -111,6 +116,6 @@ def recursions_of(text: str) -> Recursions:
 
 
 def compartment_of(text: str) -> Mapping[str, tuple[str, ...]]:
-    """The members of a compartment and the parameters that put them there."""
+    """Read the members of a compartment and the parameters that put them there."""
     rows = (line.split(" ") for line in text.splitlines())
     return {head: tuple(params.split(",")) for head, params in rows}

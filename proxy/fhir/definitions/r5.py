@@ -8,7 +8,7 @@ from proxy.fhir.definitions import model
 
 FHIR_VERSION = "5.0.0"
 
-RESOURCE_TYPES = frozenset(
+RESOURCE_TYPES = model.types_of(
     """\
 Account ActivityDefinition ActorDefinition AdministrableProductDefinition AdverseEvent AllergyIntolerance
 Appointment AppointmentResponse ArtifactAssessment AuditEvent Basic Binary BiologicallyDerivedProduct
@@ -34,7 +34,7 @@ StructureMap Subscription SubscriptionStatus SubscriptionTopic Substance Substan
 SubstanceNucleicAcid SubstancePolymer SubstanceProtein SubstanceReferenceInformation SubstanceSourceMaterial
 SupplyDelivery SupplyRequest Task TerminologyCapabilities TestPlan TestReport TestScript Transport ValueSet
 VerificationResult VisionPrescription
-""".split()
+"""
 )
 
 SEARCH_PARAMS = model.search_params_of(
@@ -1856,7 +1856,7 @@ Resource
  _filter special
  _has special
  _id token id
- _in reference id
+ _in reference
  _language token language
  _lastUpdated date meta.lastUpdated
  _list special
@@ -3981,7 +3981,7 @@ MolecularSequence subject
 NutritionIntake subject,source
 NutritionOrder patient
 Observation subject,performer
-Patient {def},link
+Patient link
 Person patient
 Procedure patient,performer
 Provenance patient
