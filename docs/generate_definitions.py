@@ -296,6 +296,21 @@ def compartment_table(package: Path) -> str:
     return "\n".join(f"{code} {','.join(params)}" for code, params in rows if params)
 
 
+def summary_table(structures: Structures) -> str:
+    """Give the text of the summary table: type, then its top-level summary elements, `!` after mandatory ones."""
+    lines = []
+    for base in sorted(structures.resources):
+        names = []
+        for path in structures.children.get(base, []):
+            element, name = structures.elements[path], path.rpartition(".")[2]
+            mark = "!" if element.get("min", 0) else ""
+            if mark or element.get("isSummary"):
+                codes = structures.types(path) if name.endswith("[x]") else []
+                names += [choice(name, c) + mark for c in codes] or [name + mark]
+        lines.append(" ".join([base, *names]))
+    return "\n".join(lines)
+
+
 def wrapped(words: list[str], width: int = 110) -> str:
     """Words in lines."""
     lines = [""]
@@ -343,6 +358,12 @@ COMPARTMENT_PATIENT = model.compartment_of(
 """
 )
 
+SUMMARY, MANDATORY = model.summary_of(
+    """\\
+{summary}
+"""
+)
+
 DEFINITIONS = model.Definitions(
     fhir_version=FHIR_VERSION,
     resource_types=RESOURCE_TYPES,
@@ -350,6 +371,8 @@ DEFINITIONS = model.Definitions(
     references=REFERENCES,
     recursions=RECURSIONS,
     compartment_patient=COMPARTMENT_PATIENT,
+    summary=SUMMARY,
+    mandatory=MANDATORY,
 )
 '''
 
@@ -364,6 +387,7 @@ def write(package: Path, module: str, version: str, title: str) -> None:
         search=search_table(structures, package),
         references=reference_table(structures),
         compartment=compartment_table(package),
+        summary=summary_table(structures),
     )
     (TARGET / f"{module}.py").write_text(text, encoding="utf-8")
 

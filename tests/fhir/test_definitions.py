@@ -81,6 +81,12 @@ def test_the_r4_patient_compartment_has_66_members() -> None:
     assert "Practitioner" not in members
 
 
+def test_summary_and_mandatory_elements_are_top_level_names() -> None:
+    assert r4.MANDATORY["Observation"] == {"status", "code"}
+    assert {"status", "code", "subject", "valueQuantity", "id", "meta"} <= r4.SUMMARY["Observation"]
+    assert "referenceRange" not in r4.SUMMARY["Observation"]
+
+
 def test_r4_has_146_concrete_types_and_r5_has_158() -> None:
     assert (len(r4.RESOURCE_TYPES), len(r5.RESOURCE_TYPES)) == (146, 158)
 

@@ -35,6 +35,7 @@ class SearchParam(NamedTuple):
 
 SearchParams = Mapping[str, Mapping[str, SearchParam]]
 References = Mapping[str, Mapping[str, tuple[str, ...]]]
+Elements = Mapping[str, frozenset[str]]
 Recursions = Mapping[str, Mapping[str, str]]
 
 
@@ -44,7 +45,8 @@ class Definitions:
 
     `references[type][path]` are the target types of a Reference element; `recursions[type][path]` is the path
     whose children the element at `path` has too (`item.item` -> `item`); `compartment_patient[type]` are the
-    search parameters that put a resource into a patient compartment.
+    search parameters that put a resource into a patient compartment; `summary[type]` are the top-level elements
+    that `_summary=true` keeps, `mandatory[type]` those that must be there.
     """
 
     fhir_version: str
@@ -53,6 +55,8 @@ class Definitions:
     references: References
     recursions: Recursions
     compartment_patient: Mapping[str, tuple[str, ...]]
+    summary: Elements
+    mandatory: Elements
 
     def search_param(self, resource_type: str, name: str) -> SearchParam | None:
         """Give the parameter of a type by name without modifier, or None if the type has none of this name."""
@@ -119,3 +123,12 @@ def compartment_of(text: str) -> Mapping[str, tuple[str, ...]]:
     """Read the members of a compartment and the parameters that put them there."""
     rows = (line.split(" ") for line in text.splitlines())
     return {head: tuple(params.split(",")) for head, params in rows}
+
+
+def summary_of(text: str) -> tuple[Elements, Elements]:
+    """Read the summary elements and the mandatory elements (marked `!`) of each type."""
+    summary, mandatory = {}, {}
+    for head, *names in (line.split(" ") for line in text.splitlines()):
+        summary[head] = frozenset(name.rstrip("!") for name in names)
+        mandatory[head] = frozenset(name[:-1] for name in names if name.endswith("!"))
+    return summary, mandatory

@@ -4000,6 +4000,169 @@ VisionPrescription patient
 """
 )
 
+SUMMARY, MANDATORY = model.summary_of(
+    """\
+Account id meta implicitRules modifierExtension identifier status! billingStatus type name subject servicePeriod coverage owner description diagnosis procedure
+ActivityDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact description useContext jurisdiction effectivePeriod kind code doNotPerform asNeededBoolean asNeededCodeableConcept
+ActorDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction type!
+AdministrableProductDefinition id meta implicitRules modifierExtension identifier status! formOf administrableDoseForm unitOfPresentation producedFrom ingredient device property routeOfAdministration!
+AdverseEvent id meta implicitRules modifierExtension identifier status! actuality! category code subject! encounter occurrenceDateTime occurrencePeriod occurrenceTiming detected recordedDate resultingEffect location seriousness outcome recorder participant study suspectEntity contributingFactor preventiveAction mitigatingAction supportingInfo note
+AllergyIntolerance id meta implicitRules modifierExtension identifier clinicalStatus verificationStatus type category criticality code patient! participant
+Appointment id meta implicitRules modifierExtension identifier status! cancellationReason class serviceCategory serviceType specialty appointmentType reason start end subject participant!
+AppointmentResponse id meta implicitRules modifierExtension identifier appointment! proposedNewTime participantType actor participantStatus!
+ArtifactAssessment id meta implicitRules modifierExtension identifier title date lastReviewDate artifactReference! artifactCanonical! artifactUri! workflowStatus disposition
+AuditEvent id meta implicitRules modifierExtension category code! action severity recorded! outcome authorization agent! source! entity
+Basic id meta implicitRules modifierExtension identifier code! subject created author
+Binary id meta implicitRules contentType! securityContext
+BiologicallyDerivedProduct id meta implicitRules modifierExtension identifier biologicalSourceEvent
+BiologicallyDerivedProductDispense id meta implicitRules modifierExtension identifier basedOn partOf status! originRelationshipType product! patient! matchStatus performer location quantity preparedDate whenHandedOver destination note usageInstruction
+BodyStructure id meta implicitRules modifierExtension identifier active morphology includedStructure! description patient!
+Bundle id meta implicitRules identifier type! timestamp total link entry signature issues
+CapabilityStatement id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date! publisher contact useContext jurisdiction kind! instantiates imports software implementation fhirVersion! format! patchFormat acceptLanguage implementationGuide rest messaging document
+CarePlan id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesUri basedOn replaces partOf status! intent! category title description subject! encounter period created custodian addresses
+CareTeam id meta implicitRules modifierExtension identifier status category name subject period managingOrganization
+ChargeItem id meta implicitRules modifierExtension identifier status! code! subject! encounter occurrenceDateTime occurrencePeriod occurrenceTiming quantity bodysite enterer enteredDate account
+ChargeItemDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title derivedFromUri partOf replaces status! experimental date publisher contact description useContext jurisdiction code
+Citation id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction effectivePeriod
+Claim id meta implicitRules modifierExtension status! type! use! patient! billablePeriod created! insurer provider priority insurance
+ClaimResponse id meta implicitRules modifierExtension status! type! use! patient! created! insurer request outcome! decision total
+ClinicalImpression id meta implicitRules modifierExtension identifier status! description subject! encounter effectiveDateTime effectivePeriod date performer problem
+ClinicalUseDefinition id meta implicitRules modifierExtension identifier type! category subject status contraindication indication interaction population library undesirableEffect warning
+CodeSystem id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction effectivePeriod caseSensitive valueSet hierarchyMeaning compositional versionNeeded content! supplements count filter property
+Communication id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesUri basedOn partOf status! statusReason priority subject encounter reason
+CommunicationRequest id meta implicitRules modifierExtension identifier basedOn replaces groupIdentifier status! intent! priority doNotPerform encounter occurrenceDateTime occurrencePeriod authoredOn requester informationProvider reason
+CompartmentDefinition id meta implicitRules modifierExtension url! version versionAlgorithmString versionAlgorithmCoding name! title status! experimental date publisher contact useContext code! search! resource
+Composition id meta implicitRules modifierExtension url identifier version status! type! category subject encounter date! useContext author! name title! custodian event
+ConceptMap id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction effectivePeriod property additionalAttribute sourceScopeUri sourceScopeCanonical targetScopeUri targetScopeCanonical
+Condition id meta implicitRules modifierExtension identifier clinicalStatus! verificationStatus code bodySite subject! encounter onsetDateTime onsetAge onsetPeriod onsetRange onsetString recordedDate participant evidence
+ConditionDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction code! severity bodySite stage
+Consent id meta implicitRules modifierExtension identifier status! category subject date period grantor grantee verification decision provision
+Contract id meta implicitRules modifierExtension identifier version status issued applies subject name title type subType
+Coverage id meta implicitRules modifierExtension identifier status! kind! type policyHolder subscriber subscriberId beneficiary! dependent period insurer order network
+CoverageEligibilityRequest id meta implicitRules modifierExtension status! purpose! patient! created! insurer!
+CoverageEligibilityResponse id meta implicitRules modifierExtension status! purpose! patient! created! request! outcome! insurer!
+DetectedIssue id meta implicitRules modifierExtension identifier status! code severity subject encounter identifiedDateTime identifiedPeriod author implicated
+Device id meta implicitRules modifierExtension udiCarrier status safety
+DeviceAssociation id meta implicitRules modifierExtension identifier device! category status! statusReason subject bodyStructure period operation
+DeviceDefinition id meta implicitRules modifierExtension identifier manufacturer deviceName modelNumber classification conformsTo hasPart safety
+DeviceDispense id meta implicitRules modifierExtension identifier status! device! subject! preparedDate
+DeviceMetric id meta implicitRules modifierExtension identifier type! unit device! operationalStatus category!
+DeviceRequest id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesUri basedOn replaces groupIdentifier status intent! priority doNotPerform code! subject! encounter occurrenceDateTime occurrencePeriod occurrenceTiming authoredOn requester performer reason
+DeviceUsage id meta implicitRules modifierExtension identifier basedOn status! patient! derivedFrom context timingTiming timingPeriod timingDateTime dateAsserted informationSource device! reason bodySite
+DiagnosticReport id meta implicitRules modifierExtension identifier status! category code! subject encounter effectiveDateTime effectivePeriod issued performer resultsInterpreter media
+DocumentReference id meta implicitRules modifierExtension identifier version status! docStatus modality type category subject bodySite period date author relatesTo description securityLabel content!
+Encounter id meta implicitRules modifierExtension identifier status! class type serviceType subject episodeOfCare participant appointment reason diagnosis
+EncounterHistory id meta implicitRules modifierExtension identifier status! class! type serviceType subject
+Endpoint id meta implicitRules modifierExtension identifier status! connectionType! name description environmentType managingOrganization period address!
+EnrollmentRequest id meta implicitRules modifierExtension status
+EnrollmentResponse id meta implicitRules modifierExtension status
+EpisodeOfCare id meta implicitRules modifierExtension status! type reason diagnosis patient! managingOrganization period
+EventDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction approvalDate lastReviewDate effectivePeriod trigger!
+Evidence id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding title status! date publisher contact author endorser useContext variableDefinition!
+EvidenceReport id meta implicitRules modifierExtension url status! useContext identifier relatedIdentifier subject! publisher contact author endorser
+EvidenceVariable id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title shortTitle status! date publisher contact description useContext characteristic
+ExampleScenario id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact description useContext jurisdiction
+ExplanationOfBenefit id meta implicitRules modifierExtension status! type! use! patient! billablePeriod created! insurer provider outcome! decision insurance total
+FamilyMemberHistory id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesUri status! dataAbsentReason patient! date participant name relationship! sex ageAge ageRange ageString estimatedAge deceasedBoolean deceasedAge deceasedRange deceasedDate deceasedString reason
+Flag id meta implicitRules modifierExtension identifier status! category code! subject! period encounter author
+FormularyItem id meta implicitRules modifierExtension identifier code status
+GenomicStudy id meta implicitRules modifierExtension identifier status! type subject! encounter
+Goal id meta implicitRules modifierExtension lifecycleStatus! achievementStatus category priority description! subject! startDate startCodeableConcept statusDate source
+GraphDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name! title status! experimental date publisher contact useContext jurisdiction
+Group id meta implicitRules modifierExtension identifier active type! membership! code name quantity managingEntity characteristic
+GuidanceResponse id meta implicitRules modifierExtension requestIdentifier identifier moduleUri! moduleCanonical! moduleCodeableConcept! status!
+HealthcareService id meta implicitRules modifierExtension identifier active providedBy category type specialty location name comment photo
+ImagingSelection id meta implicitRules modifierExtension identifier status! subject issued performer basedOn category code! studyUid derivedFrom endpoint seriesUid seriesNumber frameOfReferenceUid bodySite focus instance
+ImagingStudy id meta implicitRules modifierExtension identifier status! modality subject! encounter started basedOn partOf referrer endpoint numberOfSeries numberOfInstances procedure location reason note description series
+Immunization id meta implicitRules modifierExtension basedOn status! vaccineCode! patient! occurrenceDateTime! occurrenceString! primarySource performer note isSubpotent
+ImmunizationEvaluation id meta implicitRules modifierExtension status! patient! targetDisease! immunizationEvent! doseStatus!
+ImmunizationRecommendation id meta implicitRules modifierExtension identifier patient! date! recommendation!
+ImplementationGuide id meta implicitRules modifierExtension url! identifier version versionAlgorithmString versionAlgorithmCoding name! title status! experimental date publisher contact useContext jurisdiction packageId! license fhirVersion! dependsOn global
+Ingredient id meta implicitRules modifierExtension identifier status! for role! function group allergenicIndicator manufacturer substance!
+InsurancePlan id meta implicitRules modifierExtension identifier status type name ownedBy administeredBy coverageArea
+InventoryItem id meta implicitRules modifierExtension identifier status! category code name inventoryStatus baseUnit netContent
+InventoryReport id meta implicitRules modifierExtension identifier status! countType! operationType operationTypeReason reportedDateTime! inventoryListing
+Invoice id meta implicitRules modifierExtension identifier status! type subject recipient creation periodDate periodPeriod totalNet totalGross
+Library id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental type! date publisher contact description useContext jurisdiction effectivePeriod content
+Linkage id meta implicitRules modifierExtension active author item!
+List id meta implicitRules modifierExtension status! mode! title code subject date source
+Location id meta implicitRules modifierExtension identifier status operationalStatus name description mode type form managingOrganization
+ManufacturedItemDefinition id meta implicitRules modifierExtension identifier status! name manufacturedDoseForm! unitOfPresentation manufacturer marketingStatus ingredient property component
+Measure id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental basis date publisher contact description useContext jurisdiction effectivePeriod disclaimer scoring scoringUnit compositeScoring type riskAdjustment rateAggregation rationale clinicalRecommendationStatement improvementNotation guidance
+MeasureReport id meta implicitRules modifierExtension identifier status! type! dataUpdateType measure subject date reporter period! scoring improvementNotation
+Medication id meta implicitRules modifierExtension identifier code status marketingAuthorizationHolder totalVolume
+MedicationAdministration id meta implicitRules modifierExtension partOf status! medication! subject! occurenceDateTime! occurencePeriod! occurenceTiming! recorded performer
+MedicationDispense id meta implicitRules modifierExtension status! medication! subject! whenPrepared
+MedicationKnowledge id meta implicitRules modifierExtension identifier code status name monitoringProgram
+MedicationRequest id meta implicitRules modifierExtension basedOn groupIdentifier status! intent! priority doNotPerform medication! subject! authoredOn requester reported performerType
+MedicationStatement id meta implicitRules modifierExtension identifier status! category medication! subject! encounter effectiveDateTime effectivePeriod effectiveTiming dateAsserted adherence
+MedicinalProductDefinition id meta implicitRules modifierExtension identifier type domain version status statusDate description combinedPharmaceuticalDoseForm route indication legalStatusOfSupply additionalMonitoringIndicator specialMeasures pediatricUseIndicator classification marketingStatus packagedMedicinalProduct comprisedOf ingredient impurity attachedDocument masterFile contact clinicalTrial code name! crossReference operation characteristic
+MessageDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title replaces status! experimental date! publisher contact description useContext jurisdiction purpose base parent eventCoding! eventUri! category focus
+MessageHeader id meta implicitRules modifierExtension eventCoding! eventCanonical! destination sender author source! responsible reason response focus definition
+MolecularSequence id meta implicitRules modifierExtension identifier type subject focus specimen device performer literal formatted relative
+NamingSystem id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name! title status! kind! experimental date! publisher contact useContext jurisdiction effectivePeriod uniqueId!
+NutritionIntake id meta implicitRules modifierExtension identifier basedOn partOf status! code subject! encounter occurrenceDateTime occurrencePeriod recorded consumedItem!
+NutritionOrder id meta implicitRules modifierExtension instantiatesCanonical instantiatesUri groupIdentifier status! intent! subject! dateTime! orderer
+NutritionProduct id meta implicitRules modifierExtension code status! category manufacturer nutrient
+Observation id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesReference basedOn partOf status! code! subject focus encounter effectiveDateTime effectivePeriod effectiveTiming effectiveInstant issued performer valueQuantity valueCodeableConcept valueString valueBoolean valueInteger valueRange valueRatio valueSampledData valueTime valueDateTime valuePeriod valueAttachment valueReference hasMember derivedFrom component
+ObservationDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction effectivePeriod derivedFromCanonical derivedFromUri subject performerType category code!
+OperationDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name! title status! kind! experimental date publisher contact useContext jurisdiction affectsState code! base resource system! type! instance!
+OperationOutcome id meta implicitRules modifierExtension issue!
+Organization id meta implicitRules modifierExtension identifier active type name description partOf
+OrganizationAffiliation id meta implicitRules modifierExtension identifier active period organization participatingOrganization network code specialty location
+PackagedProductDefinition id meta implicitRules modifierExtension identifier name type packageFor status statusDate containedItemQuantity description legalStatusOfSupply marketingStatus copackagedIndicator manufacturer attachedDocument packaging characteristic
+Parameters id meta implicitRules parameter
+Patient id meta implicitRules modifierExtension identifier active name telecom gender birthDate deceasedBoolean deceasedDateTime address managingOrganization link
+PaymentNotice id meta implicitRules modifierExtension status! created! payment recipient! amount!
+PaymentReconciliation id meta implicitRules modifierExtension type! status! period created! paymentIssuer date! amount!
+Permission id meta implicitRules modifierExtension status! asserter date validity justification combining! rule
+Person id meta implicitRules modifierExtension identifier active name telecom gender birthDate deceasedBoolean deceasedDateTime address managingOrganization
+PlanDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title type status! experimental date publisher contact description useContext jurisdiction effectivePeriod asNeededBoolean asNeededCodeableConcept
+Practitioner id meta implicitRules modifierExtension identifier active name telecom gender birthDate deceasedBoolean deceasedDateTime address
+PractitionerRole id meta implicitRules modifierExtension identifier active period practitioner organization code specialty location
+Procedure id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesUri basedOn partOf status! statusReason category code subject! focus encounter occurrenceDateTime occurrencePeriod occurrenceString occurrenceAge occurrenceRange occurrenceTiming recorded recorder reportedBoolean reportedReference performer location reason bodySite outcome
+Provenance id meta implicitRules modifierExtension target! recorded agent! entity
+Questionnaire id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title derivedFrom status! experimental subjectType date publisher contact description useContext jurisdiction effectivePeriod code
+QuestionnaireResponse id meta implicitRules modifierExtension identifier basedOn partOf questionnaire! status! subject encounter authored author source
+RegulatedAuthorization id meta implicitRules modifierExtension identifier subject type description region status statusDate validityPeriod indication intendedUse basis holder regulator attachedDocument case
+RelatedPerson id meta implicitRules modifierExtension identifier active patient! relationship name telecom gender birthDate address
+RequestOrchestration id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesUri groupIdentifier status! intent! priority code
+Requirements id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction derivedFrom
+ResearchStudy id meta implicitRules modifierExtension identifier title protocol partOf status! primaryPurposeType phase studyDesign condition keyword region period site whyStopped recruitment result
+ResearchSubject id meta implicitRules modifierExtension identifier status! period study! subject!
+RiskAssessment id meta implicitRules modifierExtension identifier status! method code subject! encounter occurrenceDateTime occurrencePeriod condition performer
+Schedule id meta implicitRules modifierExtension identifier active serviceCategory serviceType specialty name actor! planningHorizon
+SearchParameter id meta implicitRules modifierExtension url! identifier version versionAlgorithmString versionAlgorithmCoding name! title status! experimental date publisher contact description! useContext jurisdiction code! base! type!
+ServiceRequest id meta implicitRules modifierExtension identifier instantiatesCanonical instantiatesUri basedOn replaces requisition status! intent! category priority doNotPerform code orderDetail quantityQuantity quantityRatio quantityRange subject! focus encounter occurrenceDateTime occurrencePeriod occurrenceTiming asNeededBoolean asNeededCodeableConcept authoredOn requester performerType performer location reason specimen bodySite bodyStructure
+Slot id meta implicitRules modifierExtension identifier serviceCategory serviceType specialty appointmentType schedule! status! start! end!
+Specimen id meta implicitRules modifierExtension identifier accessionIdentifier status type subject receivedTime combined condition
+SpecimenDefinition id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title derivedFromCanonical derivedFromUri status! experimental subjectCodeableConcept subjectReference date publisher contact jurisdiction effectivePeriod typeCollected patientPreparation timeAspect collection
+StructureDefinition id meta implicitRules modifierExtension url! identifier version versionAlgorithmString versionAlgorithmCoding name! title status! experimental date publisher contact useContext jurisdiction keyword fhirVersion kind! abstract! context contextInvariant type! baseDefinition derivation
+StructureMap id meta implicitRules modifierExtension url! identifier version versionAlgorithmString versionAlgorithmCoding name! title status! experimental date publisher contact useContext jurisdiction structure import const group!
+Subscription id meta implicitRules modifierExtension identifier name status! topic! contact end managingEntity reason filterBy channelType! endpoint heartbeatPeriod timeout contentType content maxCount
+SubscriptionStatus id meta implicitRules modifierExtension status type! eventsSinceSubscriptionStart subscription! topic error
+SubscriptionTopic id meta implicitRules modifierExtension url! identifier version versionAlgorithmString versionAlgorithmCoding name title derivedFrom status! experimental date publisher contact useContext jurisdiction effectivePeriod resourceTrigger eventTrigger canFilterBy notificationShape
+Substance id meta implicitRules modifierExtension identifier instance! status category code! description expiry quantity ingredient
+SubstanceDefinition id meta implicitRules modifierExtension identifier version status classification domain grade description informationSource note manufacturer supplier moiety characterization property referenceInformation molecularWeight structure code name relationship nucleicAcid polymer protein sourceMaterial
+SubstanceNucleicAcid id meta implicitRules modifierExtension sequenceType numberOfSubunits areaOfHybridisation oligoNucleotideType subunit
+SubstancePolymer id meta implicitRules modifierExtension identifier class geometry copolymerConnectivity modification monomerSet repeat
+SubstanceProtein id meta implicitRules modifierExtension sequenceType numberOfSubunits disulfideLinkage subunit
+SubstanceReferenceInformation id meta implicitRules modifierExtension comment gene geneElement target
+SubstanceSourceMaterial id meta implicitRules modifierExtension sourceMaterialClass sourceMaterialType sourceMaterialState organismId organismName parentSubstanceId parentSubstanceName countryOfOrigin geographicalLocation developmentStage fractionDescription organism partDescription
+SupplyDelivery id meta implicitRules modifierExtension basedOn partOf status occurrenceDateTime occurrencePeriod occurrenceTiming
+SupplyRequest id meta implicitRules modifierExtension identifier status basedOn category priority item! quantity! occurrenceDateTime occurrencePeriod occurrenceTiming authoredOn requester supplier
+Task id meta implicitRules modifierExtension instantiatesCanonical instantiatesUri basedOn groupIdentifier partOf status! statusReason businessStatus intent! doNotPerform code description focus for encounter requestedPeriod executionPeriod lastModified requester owner performer location
+TerminologyCapabilities id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date! publisher contact useContext jurisdiction copyright kind! software implementation lockedDate
+TestPlan id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name status! experimental date publisher contact useContext jurisdiction
+TestReport id meta implicitRules modifierExtension identifier name status! testScript! result! score tester issued
+TestScript id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name! title status! experimental date publisher contact useContext jurisdiction
+Transport id meta implicitRules modifierExtension instantiatesCanonical instantiatesUri basedOn groupIdentifier partOf status statusReason intent! code description focus for encounter completionTime lastModified requester owner location requestedLocation! currentLocation!
+ValueSet id meta implicitRules modifierExtension url identifier version versionAlgorithmString versionAlgorithmCoding name title status! experimental date publisher contact useContext jurisdiction immutable effectivePeriod
+VerificationResult id meta implicitRules modifierExtension target targetLocation need status! statusDate validationType validationProcess failureAction
+VisionPrescription id meta implicitRules modifierExtension status! created! patient! dateWritten! prescriber! lensSpecification!
+"""
+)
+
 DEFINITIONS = model.Definitions(
     fhir_version=FHIR_VERSION,
     resource_types=RESOURCE_TYPES,
@@ -4007,4 +4170,6 @@ DEFINITIONS = model.Definitions(
     references=REFERENCES,
     recursions=RECURSIONS,
     compartment_patient=COMPARTMENT_PATIENT,
+    summary=SUMMARY,
+    mandatory=MANDATORY,
 )
