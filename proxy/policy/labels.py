@@ -1,0 +1,101 @@
+"""Labelling rules: value sets of codes that make a resource sensitive (DS4P Security Labeling Service; `labels.yaml`).
+
+A resource that bears one of the codes gets the labels of the rule. The same file says which labels are known:
+a label nobody knows is `unknown`, and denies. Pure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from proxy.fhir.coding import Coding
+from proxy.policy.terms import Label, Name, Terms, Text, Written
+
+
+class LabellingRule(Written):
+    """A value set and the labels that its codes bring."""
+
+    id: Name = Field(description="The rule's name, shown in explanations.")
+    description: str = Field(default="", description="What the value set holds.")
+    source: Text = Field(description="Where the value set and the need to protect it come from.")
+    codes: dict[str, tuple[Text, ...]] = Field(
+        min_length=1,
+        description="Codes by alias of their system; `F10*` means every code that begins with `F10`.",
+    )
+    add: tuple[Label, ...] = Field(
+        min_length=1,
+        description="Labels (`alias#CODE`) that a resource with one of the codes gets.",
+    )
+
+
+class Known(Written):
+    """Labels that the house understands. Any other label on a resource denies it."""
+
+    systems: tuple[Text, ...] = Field(
+        default=(), min_length=1, description="Aliases of label systems whose every code is known."
+    )
+    codes: tuple[Label, ...] = Field(
+        default=(), min_length=1, description="Single known labels, `alias#CODE`."
+    )
+
+
+class LabelFile(Written):
+    """The content of `labels.yaml`."""
+
+    known: Known = Field(description="Which labels are known; a label nobody knows denies.")
+    rules: tuple[LabellingRule, ...] = Field(
+        default=(), min_length=1, description="The labelling rules."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labelling rules, ready for use. Codings are normalised by `terms`.
+
+    `exact[code]` and `prefixes[(system, prefix)]` are the labels that a code brings.
+    """
+
+    terms: Terms
+    exact: Mapping[Coding, frozenset[Coding]]
+    prefixes: tuple[tuple[Coding, frozenset[Coding]], ...]
+    known_systems: frozenset[str]
+    known_codes: frozenset[Coding]
+
+    def knows(self, label: Coding) -> bool:
+        """Whether the house understands this label, however it is spelled."""
+        normal = self.terms.normalise(label)
+        return normal.system in self.known_systems or normal in self.known_codes
+
+    def labels_of(self, codes: Iterable[Coding]) -> frozenset[Coding]:
+        """Give the labels that a resource bearing these codes gets."""
+        return frozenset().union(
+            *(self._labels_of_one(self.terms.normalise(code)) for code in codes)
+        )
+
+    def _labels_of_one(self, code: Coding) -> frozenset[Coding]:
+        found = self.exact.get(code, frozenset())
+        for start, labels in self.prefixes:
+            if code.system == start.system and code.code.startswith(start.code):
+                found |= labels
+        return found
+
+
+def labels_from(file: LabelFile, terms: Terms) -> Labels:
+    """Make the labelling rules ready; every alias in the file is known to `terms`."""
+    exact: dict[Coding, frozenset[Coding]] = {}
+    prefixes: dict[Coding, frozenset[Coding]] = {}
+    for rule in file.rules:
+        added = frozenset(map(terms.coding, rule.add))
+        for alias, codes in rule.codes.items():
+            for code in codes:
+                table = prefixes if code.endswith("*") else exact
+                coding = terms.coding(f"{alias}#{code.removesuffix('*')}")
+                table[coding] = table.get(coding, frozenset()) | added
+    return Labels(
+        terms=terms,
+        exact=exact,
+        prefixes=tuple(sorted(prefixes.items(), key=lambda pair: pair[0])),
+        known_systems=frozenset(terms.coding(f"{alias}#-").system for alias in file.known.systems),
+        known_codes=frozenset(map(terms.coding, file.known.codes)),
+    )
