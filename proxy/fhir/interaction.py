@@ -1,8 +1,21 @@
-"""FHIR RESTful interactions: a raw HTTP request becomes a `FhirRequest`, or a refusal (https://hl7.org/fhir/R4/http.html)."""
+"""FHIR RESTful interactions: a raw HTTP request becomes a `FhirRequest`, or a refusal (https://hl7.org/fhir/R4/http.html).
 
+Laws:
+- The answer depends on the shape of the request alone; no upstream call has been made when it is refused.
+- The path is a plain grammar in visible ASCII without any percent sign: nothing is decoded, so that no other
+  hop can decode it differently (threats T-129 to T-134).
+- A path of `SERVED` asked with another method is METHOD (405). A path of `UNSERVED`, whatever the method, is
+  NOT_SUPPORTED (501): batch, operations, GraphQL, compartments, history and search above one type. Any other
+  path, an unknown type and an id that cannot exist are NOT_FOUND (404). A method that FHIR does not use is METHOD.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+from proxy.errors import CallerError, Refusal
+from proxy.fhir import negotiation, query
 
 
 class Interaction(Enum):
@@ -33,9 +46,9 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class SearchParameter:
-    """One understood search parameter: `name[:modifier]=value`, values as written, OR-list already split.
+    r"""One understood search parameter: `name[:modifier]=value`, values as written, OR-list already split.
 
-    `values` keep FHIR escapes (`\\,`), percent-decoding is done.
+    `values` keep FHIR escapes (`\,`), percent-decoding is done.
     """
 
     name: str
@@ -58,7 +71,7 @@ class FhirRequest:
     sort: tuple[str, ...] = ()
     since: str = ""
     cursor: str = ""
-    """A sealed page link (`_page`); then everything else but `type` and `interaction` is empty."""
+    """A sealed page link (`_page`); then nothing but what the path says stands beside it."""
     head: bool = False
 
 
@@ -69,3 +82,133 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+MAX_PATH = 512
+"""Characters; the longest path of the grammar below a base is about 260."""
+
+_PATH = re.compile(r"(?:/[A-Za-z0-9_.$*~-]+)+")
+_DOTS = re.compile(r"\.+")
+_TYPE = "[A-Z][A-Za-z]{0,63}"
+_ID = r"[A-Za-z0-9.-]{1,64}"
+_INSTANCE = f"/(?P<type>{_TYPE})/(?P<id>{_ID})"
+_READERS = ("GET", "HEAD")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A path below the base, and what it means with the methods it is served for."""
+
+    interaction: Interaction
+    methods: tuple[str, ...]
+    path: re.Pattern[str]
+
+
+SERVED = (
+    _Route(Interaction.CAPABILITIES, _READERS, re.compile("/metadata")),
+    _Route(Interaction.READ, _READERS, re.compile(_INSTANCE)),
+    _Route(Interaction.VREAD, _READERS, re.compile(f"{_INSTANCE}/_history/(?P<version>{_ID})")),
+    _Route(Interaction.HISTORY_INSTANCE, _READERS, re.compile(f"{_INSTANCE}/_history")),
+    _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})")),
+    _Route(Interaction.SEARCH_TYPE, ("POST",), re.compile(f"/(?P<type>{_TYPE})/_search")),
+)
+
+UNSERVED = re.compile(
+    "|".join(
+        (
+            "(?:/_search|/_history)?",  # the base itself: batch, transaction, system search and history
+            f"/{_TYPE}/_history",
+            rf"(?:/{_TYPE}(?:/{_ID}(?:/_history/{_ID})?)?)?/\$[A-Za-z-]+",  # operations, $graphql
+            rf"/{_TYPE}/{_ID}/(?:\*|{_TYPE}(?:/_search)?)",  # compartments
+        )
+    )
+)
+
+
+def interaction_of(
+    raw: RawRequest, base_path: str, types: frozenset[str], fhir_version: str = ""
+) -> FhirRequest:
+    """Tell which interaction a request is, from its method, path and headers; parameters are not read yet.
+
+    `base_path` is the path of the public base URL (`/fhir`, or empty); `types` are the resource types that exist.
+    Raises CallerError (see the laws above).
+    """
+    negotiation.refuse_headers(raw.headers, raw.repeated)
+    path, text = split_target(raw.target)
+    request = _routed(raw.method, _below(path, base_path), types)
+    negotiation.refuse_body(raw.method, raw.headers, raw.body)
+    # `_format` overrides Accept (standards REST-6); its value is judged with the other parameters.
+    if not any(name == "_format" for name, _ in pairs_of(raw, text)) and not (
+        negotiation.accepts_json(raw.headers.get("accept", ""), fhir_version)
+    ):
+        raise CallerError(Refusal.NOT_ACCEPTABLE, "the client does not accept FHIR JSON")
+    return request
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split an origin-form request target into path and raw query; CallerError for any other form."""
+    path, _, text = target.partition("?")
+    if "#" in text or len(path) > MAX_PATH or not _PATH.fullmatch(path):
+        raise CallerError(Refusal.MALFORMED, "the request target is not a plain path and query")
+    if any(_DOTS.fullmatch(segment) for segment in path.split("/")):
+        raise CallerError(Refusal.MALFORMED, "the path has dot segments")
+    return path, text
+
+
+def pairs_of(raw: RawRequest, text: str) -> tuple[query.Pair, ...]:
+    """Read the parameters of URL (`text`) and form together: both count (standards REST-7)."""
+    pairs = query.pairs_of(text) + query.pairs_of_form(raw.body)
+    if len(pairs) > query.MAX_PAIRS:
+        raise CallerError(Refusal.TOO_LARGE, "the query and form have too many parameters")
+    return pairs
+
+
+def _below(path: str, base_path: str) -> str:
+    """Cut the base off a path; empty for the base itself."""
+    base = base_path.rstrip("/")
+    if path != base and not path.startswith(f"{base}/"):
+        raise CallerError(Refusal.NOT_FOUND, "the path is outside the FHIR base")
+    return path[len(base) :]
+
+
+def _routed(method: str, path: str, types: frozenset[str]) -> FhirRequest:
+    if method not in _METHODS:
+        raise CallerError(Refusal.METHOD, "not a method of the FHIR REST interface")
+    for route in SERVED:
+        found = route.path.fullmatch(path)
+        if found:
+            return _request_of(route, method, found.groupdict(), types)
+    unserved = UNSERVED.fullmatch(path)
+    refusal = Refusal.NOT_SUPPORTED if unserved else Refusal.NOT_FOUND
+    raise CallerError(refusal, "the path names no interaction that is served")
+
+
+def _request_of(
+    route: _Route, method: str, parts: Mapping[str, str], types: frozenset[str]
+) -> FhirRequest:
+    if "type" in parts and parts["type"] not in types:
+        raise CallerError(Refusal.NOT_FOUND, "the resource type is unknown")
+    if method not in route.methods:
+        raise CallerError(Refusal.METHOD, "the method is not served on this path")
+    return FhirRequest(
+        route.interaction,
+        type=parts.get("type", ""),
+        id=parts.get("id", ""),
+        version=parts.get("version", ""),
+        head=method == "HEAD",
+    )
+
+
+def path_of(request: FhirRequest) -> str:
+    """Write the path of a request below a FHIR base, without a leading slash."""
+    if request.interaction is Interaction.CAPABILITIES:
+        return "metadata"
+    instance = "/".join(filter(None, (request.type, request.id)))
+    match request.interaction:
+        case Interaction.VREAD:
+            return f"{instance}/_history/{request.version}"
+        case Interaction.HISTORY_INSTANCE:
+            return f"{instance}/_history"
+        case Interaction.READ | Interaction.SEARCH_TYPE:
+            return instance

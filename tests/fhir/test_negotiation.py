@@ -1,0 +1,97 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import CallerError, Refusal
+from proxy.fhir.negotiation import accepts_json, is_json_format, refuse_body, refuse_headers
+
+ACCEPTED = [
+    "", "  ", "*/*", "application/*", "application/json", "application/fhir+json", "Application/FHIR+JSON",
+    "text/html, application/fhir+json;q=0.1", "text/html,application/xhtml+xml,*/*;q=0.8",
+    "application/fhir+json; charset=utf-8", 'application/fhir+json;charset="UTF-8"',
+    "application/fhir+json; fhirVersion=4.0", "application/fhir+xml;q=1, */*",
+    "application/json;q=0, application/fhir+json", "nonsense, application/json",
+]  # fmt: skip
+
+NOT_ACCEPTED = [
+    "text/html", "application/fhir+xml", "application/fhir+ndjson", "text/*", "*/*;q=0", "*/*;q=0.000",
+    "application/fhir+json;q=0, */*", "application/json;q=0", "application/fhir+json; fhirVersion=5.0",
+    "application/fhir+json; fhirVersion=3.0", "application/json; charset=utf-16", "application/fhir+json;q=x",
+    "application/fhir+json;q=2", "*", "json", "application/fhir+json json", "application/fhir+json;;q=1",
+    "application/*;q=0, */*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("accept", ACCEPTED)
+def test_an_accept_header_that_allows_json(accept: str) -> None:
+    assert accepts_json(accept, "4.0.1")
+
+
+@pytest.mark.parametrize("accept", NOT_ACCEPTED)
+def test_an_accept_header_that_does_not_allow_json(accept: str) -> None:
+    assert not accepts_json(accept, "4.0.1")
+
+
+@given(st.text())
+def test_any_accept_header_has_an_answer(accept: str) -> None:
+    assert accepts_json(accept) in (True, False)
+
+
+@pytest.mark.parametrize("value", ["json", "JSON", "application/json", "application/fhir+json"])
+def test_a_json_format(value: str) -> None:
+    assert is_json_format(value)
+
+
+@pytest.mark.parametrize("value", ["xml", "application/fhir+xml", "ttl", "html/json", "text/json"])
+def test_another_format(value: str) -> None:
+    assert not is_json_format(value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "refusal"),
+    [
+        ({"content-encoding": "gzip"}, Refusal.MEDIA_TYPE),
+        ({"content-encoding": "identity"}, Refusal.MEDIA_TYPE),
+        ({"prefer": "respond-async"}, Refusal.NOT_SUPPORTED),
+        ({"prefer": "handling=strict, Respond-Async"}, Refusal.NOT_SUPPORTED),
+        ({"prefer": "return=minimal; respond-async"}, Refusal.NOT_SUPPORTED),
+        ({"x-http-method-override": "GET"}, Refusal.MALFORMED),
+    ],
+)
+def test_a_header_that_changes_the_meaning_is_refused(
+    headers: dict[str, str], refusal: Refusal
+) -> None:
+    with pytest.raises(CallerError) as caught:
+        refuse_headers(headers, frozenset())
+
+    assert caught.value.refusal is refusal
+
+
+def test_other_headers_are_let_be() -> None:
+    refuse_headers({"prefer": "handling=lenient", "range": "bytes=0-1"}, frozenset())
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; Charset=UTF-8",
+        'application/x-www-form-urlencoded;charset="utf-8"',
+    ],
+)  # fmt: skip
+def test_a_form_in_utf_8_is_taken(content_type: str) -> None:
+    refuse_body("POST", {"content-type": content_type}, b"a=b")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "", "application/json", "application/fhir+json", "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded; charset=utf-16", "application/x-www-form-urlencoded, text/plain",
+        "application/x-www-form-urlencoded; boundary=x",
+    ],
+)  # fmt: skip
+def test_another_body_is_not_taken(content_type: str) -> None:
+    with pytest.raises(CallerError) as caught:
+        refuse_body("POST", {"content-type": content_type}, b"a=b")
+
+    assert caught.value.refusal is Refusal.MEDIA_TYPE
