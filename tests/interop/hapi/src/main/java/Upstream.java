@@ -31,6 +31,7 @@ import org.springframework.context.annotation.Configuration;
  *
  * Prints {@code ready http://127.0.0.1:PORT/fhir} when it serves. Lives until its standard input
  * closes (so it dies with its parent), and never longer than {@code -Dupstream.minutes} (45).
+ * {@code -Dupstream.references=false} lets it store references to resources that do not exist.
  */
 public final class Upstream {
 
@@ -63,6 +64,9 @@ public final class Upstream {
     private static RestfulServer restful(ApplicationContext spring) {
         JpaStorageSettings settings = spring.getBean(JpaStorageSettings.class);
         settings.setReuseCachedSearchResultsForMillis(null); // a search sees the write before it
+        boolean references = Boolean.parseBoolean(System.getProperty("upstream.references", "true"));
+        settings.setEnforceReferentialIntegrityOnWrite(references);
+        settings.setEnforceReferentialIntegrityOnDelete(references);
         RestfulServer server = new RestfulServer(spring.getBean(FhirContext.class));
         server.registerProviders(spring.getBean(ResourceProviderFactory.class).createProviders());
         server.registerProvider(spring.getBean(JpaSystemProvider.class));
