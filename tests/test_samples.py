@@ -55,6 +55,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    full_url: str = msgspec.field(name="fullUrl")
     resource: msgspec.Raw
     request: Request
 
@@ -169,6 +170,8 @@ def test_every_file_is_a_transaction_that_puts_each_resource_at_its_id(file: Pat
     assert transaction_of(file).type == "transaction"
     puts = [(entry.request.method, entry.request.url) for entry in transaction_of(file).entry]
     assert puts == [("PUT", sample.reference) for sample in samples_of(file)]
+    for entry in transaction_of(file).entry:
+        assert entry.full_url == f"https://sante.example.org/fhir/{entry.request.url}"
 
 
 def test_no_resource_is_there_twice() -> None:
