@@ -182,7 +182,7 @@ class Rule(Written):
         description="The legal or organisational basis of this rule, if it is not the policy's.",
     )
     target: Target = Field(description="What the rule applies to. All that is given must match.")
-    tag: Name | Literal[""] = Field(
+    tag: Name = Field(
         default="", description="Deny only: the name under which other rules may lift this deny."
     )
     absolute: bool = Field(default=False, description="Deny only: nothing can lift this deny.")

@@ -96,6 +96,10 @@ class Terms(Written):
         description="Organisation types by name, each with the codes of Organization.type that mean it.",
     )
 
+    def has_alias(self, label: str) -> bool:
+        """Whether the system of `alias#CODE` (or a bare alias) has a name here."""
+        return label.partition("#")[0] in self.systems
+
     def coding(self, label: str) -> Coding:
         """Give the coding that `alias#CODE` stands for; KeyError if the alias is unknown (never after loading)."""
         alias, _, code = label.partition("#")

@@ -1,0 +1,278 @@
+"""What one policy file cannot know alone: names, tags, types, paths, and rules that can never be reached. Pure.
+
+Each check is a generator of findings; `CHECKS` is the list of all, `findings_of` runs them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from proxy.errors import Finding
+from proxy.fhir.coding import Effect
+from proxy.policy import elements
+from proxy.policy.labels import LabelFile, labels_from
+from proxy.policy.model import CONSENT_TAG, Policy, Rule, Target
+from proxy.policy.parse import Source
+from proxy.policy.strict import Location
+from proxy.policy.terms import ORDER, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one directory, read one by one, not yet compared."""
+
+    policies: tuple[Source[Policy], ...]
+    terms: Source[Terms]
+    labels: Source[LabelFile]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRule:
+    """A rule, with the place where it stands."""
+
+    source: Source[Policy]
+    location: Location
+    rule: Rule
+
+    def finding(self, message: str, *inside: str | int) -> Finding:
+        """Say what is wrong with the rule, at a place inside it."""
+        return self.source.finding((*self.location, *inside), message)
+
+
+def findings_of(files: Files) -> list[Finding]:
+    """Give every finding about files that are each well-formed; empty if they fit together."""
+    wrong = [*_wrong_terms(files), *_wrong_labels(files)]
+    if wrong:
+        return wrong
+    return [finding for check in CHECKS for finding in check(files)]
+
+
+def placed_rules(policies: Iterable[Source[Policy]]) -> Iterator[PlacedRule]:
+    """Give every rule with its place."""
+    for source in policies:
+        for index, rule in enumerate(source.content.rules):
+            yield PlacedRule(source, ("rules", index), rule)
+
+
+def _wrong_terms(files: Files) -> Iterator[Finding]:
+    """Roles and organisation types whose codes are of a system without a name."""
+    terms = files.terms.content
+    for field in ("roles", "organization_types"):
+        for name, labels in getattr(terms, field).items():
+            for index, label in enumerate(labels):
+                if not terms.has_alias(label):
+                    yield files.terms.finding(
+                        (field, name, index), f"`{label}`: its system has no alias in `systems`"
+                    )
+
+
+def _wrong_labels(files: Files) -> Iterator[Finding]:
+    """Aliases in labels.yaml that terms.yaml does not have."""
+    for location, label in _labels_written(files.labels.content):
+        if not files.terms.content.has_alias(label):
+            yield files.labels.finding(
+                location, f"`{label}`: its system has no alias in terms.yaml"
+            )
+
+
+def _labels_written(content: LabelFile) -> Iterator[tuple[Location, str]]:
+    yield from (
+        (("known", "systems", index), alias) for index, alias in enumerate(content.known.systems)
+    )
+    yield from ((("known", "codes", index), code) for index, code in enumerate(content.known.codes))
+    for number, rule in enumerate(content.rules):
+        yield from (
+            (("rules", number, "add", index), label) for index, label in enumerate(rule.add)
+        )
+        yield from ((("rules", number, "codes", alias), alias) for alias in rule.codes)
+
+
+def _unknown_labels(files: Files) -> Iterator[Finding]:
+    """Labels that are added by labelling, or used by a rule, but would be unknown and so deny everything."""
+    terms = files.terms.content
+    labels = labels_from(files.labels.content, terms)
+    for number, labelling in enumerate(files.labels.content.rules):
+        for index, label in enumerate(labelling.add):
+            if not labels.knows(terms.coding(label)):
+                yield files.labels.finding(
+                    ("rules", number, "add", index), f"`{label}` is not among the `known` labels"
+                )
+    for placed in placed_rules(files.policies):
+        for index, label in enumerate(placed.rule.target.resource.label):
+            where = ("target", "resource", "label", index)
+            if not terms.has_alias(label):
+                yield placed.finding(f"`{label}`: its system has no alias in terms.yaml", *where)
+            elif not labels.knows(terms.coding(label)):
+                yield placed.finding(
+                    f"`{label}` is not among the known labels of labels.yaml", *where
+                )
+
+
+def _unknown_names(files: Files) -> Iterator[Finding]:
+    """Roles and organisation types that terms.yaml does not have."""
+    terms = files.terms.content
+    known = {"role": terms.roles, "organization_type": terms.organization_types}
+    for placed in placed_rules(files.policies):
+        for field, names in known.items():
+            for index, name in enumerate(getattr(placed.rule.target.principal, field)):
+                if name not in names:
+                    where = ("target", "principal", field, index)
+                    yield placed.finding(
+                        f"`{name}` is no {field.replace('_', ' ')} of terms.yaml", *where
+                    )
+
+
+def _unknown_types(files: Files) -> Iterator[Finding]:
+    """Resource types that no FHIR version has, and `universal` types that can be about a patient."""
+    types = elements.resource_types()
+    for placed in placed_rules(files.policies):
+        for index, name in enumerate(placed.rule.target.resource.type):
+            if name not in types:
+                yield placed.finding(
+                    f"`{name}` is no FHIR resource type", "target", "resource", "type", index
+                )
+    for source in files.policies:
+        for index, name in enumerate(source.content.universal):
+            if name not in types:
+                yield source.finding(("universal", index), f"`{name}` is no FHIR resource type")
+            elif name in elements.patient_types():
+                yield source.finding(
+                    ("universal", index), f"`{name}` can be about a patient; it is not universal"
+                )
+
+
+def _unknown_paths(files: Files) -> Iterator[Finding]:
+    """Paths that name no element: they would redact nothing."""
+    for placed in placed_rules(files.policies):
+        for location, path in _paths(placed.rule):
+            if not elements.exists(path):
+                yield placed.finding(
+                    f"`{path}` names no element; it would redact nothing", *location
+                )
+
+
+def _paths(rule: Rule) -> Iterator[tuple[Location, str]]:
+    for operator in ("remove", "mask", "generalise", "pseudonymise", "shift"):
+        for index, path in enumerate(getattr(rule.redact, operator)):
+            yield ("redact", operator, index), path
+    for path in rule.redact.replace:
+        yield ("redact", "replace", path), path
+
+
+def _duplicates(files: Files) -> Iterator[Finding]:
+    """Policies and rules whose name is taken."""
+    policies: dict[str, str] = {}
+    for source in files.policies:
+        first = policies.setdefault(source.content.policy, source.file)
+        if first != source.file:
+            yield source.finding(
+                ("policy",), f"policy `{source.content.policy}` exists already in {first}"
+            )
+    rules: dict[str, str] = {}
+    for placed in placed_rules(files.policies):
+        here = f"{placed.source.file}:{placed.source.document.line((*placed.location, 'id'))}"
+        first = rules.setdefault(placed.rule.id, here)
+        if first != here:
+            yield placed.finding(f"rule `{placed.rule.id}` exists already at {first}", "id")
+
+
+def _wrong_lifts(files: Files) -> Iterator[Finding]:
+    """Tags that no deny bears, and tags of denies that nothing may lift."""
+    denies = [placed.rule for placed in placed_rules(files.policies) if placed.rule.tag]
+    absolute = {rule.tag: rule.id for rule in denies if rule.absolute}
+    tags = {rule.tag for rule in denies} | {CONSENT_TAG}
+    for placed in placed_rules(files.policies):
+        for index, tag in enumerate(placed.rule.lifts):
+            if tag in absolute:
+                message = f"`{tag}` is the tag of `{absolute[tag]}`, which is absolute; nothing can lift it"
+                yield placed.finding(message, "lifts", index)
+            elif tag not in tags:
+                yield placed.finding(f"no deny has the tag `{tag}`", "lifts", index)
+
+
+SETTINGS = ("unlabelled", "refusal", "combine", "matrix")
+"""What holds for the whole set, and is stated in one file only (or alike in several)."""
+
+
+def _contradictions(files: Files) -> Iterator[Finding]:
+    """Give settings of the whole set that two files state differently."""
+    stated: dict[str, tuple[object, str]] = {}
+    for source in files.policies:
+        for location, value in _settings(source.content):
+            name = ".".join(location)
+            before, file = stated.setdefault(name, (value, source.file))
+            if before != value:
+                yield source.finding(
+                    location, f"`{name}` is `{value}` here and `{before}` in {file}; state it once"
+                )
+
+
+def _settings(policy: Policy) -> Iterator[tuple[tuple[str, ...], object]]:
+    given = ((name, getattr(policy, name)) for name in SETTINGS)
+    yield from (((name,), value) for name, value in given if value)
+    yield from (
+        (("default_purpose", kind), purpose) for kind, purpose in policy.default_purpose.items()
+    )
+
+
+def _unreachable(files: Files) -> Iterator[Finding]:
+    """Permits that can never take effect."""
+    rules = list(placed_rules(files.policies))
+    absolute = [placed.rule for placed in rules if placed.rule.absolute]
+    universal = frozenset(name for source in files.policies for name in source.content.universal)
+    for placed in rules:
+        if placed.rule.effect is Effect.PERMIT:
+            why = next(_never(placed.rule, absolute, universal), "")
+            if why:
+                yield placed.finding(f"rule `{placed.rule.id}` can never permit: {why}")
+
+
+def _never(rule: Rule, absolute: list[Rule], universal: frozenset[str]) -> Iterator[str]:
+    target = rule.target
+    if target.consent == ("deny",) and CONSENT_TAG not in rule.lifts:
+        yield "a Consent's deny wins unless the rule says `lifts: [consent]`"
+    types = frozenset(target.resource.type)
+    if target.consent and "none" not in target.consent and types and types <= universal:
+        yield "universal types have no patient, so no Consent"
+    for deny in absolute:
+        if covers(deny.target, target):
+            yield f"the absolute deny `{deny.id}` applies wherever it does"
+
+
+def covers(wide: Target, narrow: Target) -> bool:
+    """Whether everything that `narrow` matches is surely matched by `wide`."""
+    inner = constraints(narrow)
+    return all(
+        inner.get(name, frozenset()) and inner[name] <= values
+        for name, values in constraints(wide).items()
+    )
+
+
+def constraints(target: Target) -> dict[str, frozenset[str]]:
+    """Give each constraint of a target as the set of values that satisfy it."""
+    resource = target.resource
+    above = resource.confidentiality_above
+    found: dict[str, Iterable[str]] = {
+        **{
+            f"principal.{name}": getattr(target.principal, name)
+            for name in type(target.principal).model_fields
+        },
+        "resource.type": resource.type,
+        "resource.label": resource.label,
+        "resource.confidentiality": ORDER[ORDER.index(above) + 1 :] if above else (),
+        "purpose": target.purpose,
+        "interaction": target.interaction,
+        "consent": target.consent,
+    }
+    return {name: frozenset(values) for name, values in found.items() if values}
+
+
+CHECKS: tuple[Callable[[Files], Iterator[Finding]], ...] = (
+    _duplicates,
+    _unknown_names,
+    _unknown_types,
+    _unknown_labels,
+    _unknown_paths,
+    _wrong_lifts,
+    _contradictions,
+    _unreachable,
+)

@@ -1,0 +1,153 @@
+"""Reads a directory of policies: the only module here that touches the disk (PAP).
+
+    policies/<pack>/terms.yaml    names for codes
+                    labels.yaml   labelling rules and known labels
+                    *.yaml        the policies
+                    *.csv         matrices that they name
+                    tests/*.yaml  what they must answer
+
+Everything is read before anything is believed: one finding anywhere, and nothing of the directory is used.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+
+from proxy.errors import Finding, UnusableError
+from proxy.policy.cases import Case, CaseFile, cases_of, wrong_case_names
+from proxy.policy.crossref import Files, findings_of, placed_rules
+from proxy.policy.labels import LabelFile, labels_from
+from proxy.policy.matrix import matrix_of
+from proxy.policy.model import Matrix, Policy, PolicySet
+from proxy.policy.parse import Source, parse
+from proxy.policy.terms import Terms, Written
+
+TERMS = "terms.yaml"
+LABELS = "labels.yaml"
+TESTS = "tests"
+
+Content = TypeVar("Content", bound=Written)
+
+
+def load(directory: Path) -> PolicySet:
+    """Read all policies of a directory; raise `UnusableError` with every finding as `file:line: message`."""
+    findings: list[Finding] = []
+    policies = [_read(path, Policy, findings) for path in _policy_files(directory)]
+    terms = _read(directory / TERMS, Terms, findings)
+    labels = _read(directory / LABELS, LabelFile, findings)
+    if not policies:
+        findings.append(Finding(str(directory), 1, "the directory holds no policy file"))
+    if findings or terms is None or labels is None:
+        raise UnusableError(*findings)
+    files = Files(tuple(filter(None, policies)), terms, labels)
+    findings.extend(findings_of(files))
+    matrix = _matrix(directory, files, findings)
+    if findings:
+        raise UnusableError(*sorted(findings, key=lambda finding: (finding.file, finding.line)))
+    return _merged(files, matrix)
+
+
+def load_cases(directory: Path, policies: PolicySet) -> tuple[Case, ...]:
+    """Read the test cases of a directory of policies; raise `UnusableError` with every finding."""
+    findings: list[Finding] = []
+    cases: list[Case] = []
+    for path in sorted((directory / TESTS).glob("*.yaml")):
+        source = _read(path, CaseFile, findings)
+        if source is None:
+            continue
+        findings.extend(wrong_case_names(source, policies.terms))
+        try:
+            cases.extend(cases_of(source))
+        except UnusableError as error:
+            findings.extend(error.findings)
+    if findings:
+        raise UnusableError(*findings)
+    return tuple(cases)
+
+
+def _policy_files(directory: Path) -> list[Path]:
+    return [path for path in sorted(directory.glob("*.yaml")) if path.name not in (TERMS, LABELS)]
+
+
+def _read(path: Path, model: type[Content], findings: list[Finding]) -> Source[Content] | None:
+    """Read one file; None, and findings, if it cannot be used."""
+    try:
+        return parse(str(path), _text(path), model)
+    except UnusableError as error:
+        findings.extend(error.findings)
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="strict")
+    except UnicodeDecodeError as error:
+        raise UnusableError(Finding(str(path), 1, "the file is not UTF-8")) from error
+    except OSError as error:
+        why = (error.strerror or "it cannot be read").lower()
+        raise UnusableError(Finding(str(path), 1, f"the file cannot be read: {why}")) from error
+
+
+def _matrix(directory: Path, files: Files, findings: list[Finding]) -> Matrix | None:
+    """Read the matrix that the policies name, if they name one; None, and findings, if it cannot be used."""
+    for source in files.policies:
+        name = source.content.matrix
+        if not name:
+            continue
+        path = directory / name
+        if path.name != name or not path.is_file():
+            findings.append(source.finding(("matrix",), f"`{name}` is no file beside this one"))
+            return None
+        try:
+            return matrix_of(str(path), _text(path), files.terms.content)
+        except UnusableError as error:
+            findings.extend(error.findings)
+            return None
+    return None
+
+
+def _merged(files: Files, matrix: Matrix | None) -> PolicySet:
+    policies = tuple(
+        sorted((source.content for source in files.policies), key=lambda policy: policy.policy)
+    )
+    purposes = {
+        str(kind): str(code) for policy in policies for kind, code in policy.default_purpose.items()
+    }
+    return PolicySet(
+        policies=policies,
+        rules=tuple(
+            sorted(
+                (placed.rule for placed in placed_rules(files.policies)), key=lambda rule: rule.id
+            )
+        ),
+        sources={
+            rule.id: rule.source or policy.source for policy in policies for rule in policy.rules
+        },
+        universal=frozenset(name for policy in policies for name in policy.universal),
+        unlabelled=next((policy.unlabelled for policy in policies if policy.unlabelled), "deny"),
+        refusal=next((policy.refusal for policy in policies if policy.refusal), "hide"),
+        combine=next((policy.combine for policy in policies if policy.combine), "deny-wins"),
+        default_purpose=purposes,
+        terms=files.terms.content,
+        labels=labels_from(files.labels.content, files.terms.content),
+        matrix=matrix,
+        digest=_digest(policies, files, matrix),
+    )
+
+
+def _digest(policies: tuple[Policy, ...], files: Files, matrix: Matrix | None) -> str:
+    """Give the SHA-256 of what the files say, whatever their layout and comments."""
+    cells = (
+        sorted((role, *coding, may) for (role, coding), may in matrix.cells.items())
+        if matrix
+        else []
+    )
+    content = {
+        "policies": [policy.model_dump(mode="json") for policy in policies],
+        "terms": files.terms.content.model_dump(mode="json"),
+        "labels": files.labels.content.model_dump(mode="json"),
+        "matrix": cells,
+    }
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
