@@ -1,0 +1,209 @@
+"""FHIR search: the parameters of a request, understood or refused, and written anew (https://hl7.org/fhir/R4/search.html).
+
+Laws:
+- One parser for URL and form; both count (standards REST-7). Nothing is forwarded: upstream and self links get
+  `canonical_query`, and reading that again gives the same request.
+- A result parameter stands at most once; a filter may be repeated and every occurrence counts (threats T-138).
+- What would count, hide elements or sort by relevance is refused, not ignored.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from proxy.errors import CallerError, Refusal
+from proxy.fhir import negotiation, query
+from proxy.fhir.definitions import Definitions, SearchParam
+from proxy.fhir.interaction import (
+    FhirRequest,
+    Interaction,
+    RawRequest,
+    SearchParameter,
+    interaction_of,
+    pairs_of,
+    path_of,
+    split_target,
+)
+from proxy.fhir.parameters import MAX_VALUES, filter_of, searchable, targets_of
+
+__all__ = [
+    "canonical_query",
+    "includable",
+    "relative_url",
+    "request_of",
+    "searchable",
+    "with_parameters",
+]
+
+_COUNT = re.compile("[1-9][0-9]{0,8}")
+_CURSOR = re.compile("[A-Za-z0-9._~-]{1,4096}")
+_INSTANT = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+    r":(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+)
+_INCLUDE = re.compile("([A-Z][A-Za-z]*):([A-Za-z0-9_-]+)(?::([A-Z][A-Za-z]*))?")
+_INCLUDES = ("_include", "_revinclude")
+
+
+def request_of(
+    raw: RawRequest, base_path: str, public_url: str, definitions: Definitions
+) -> FhirRequest:
+    """Understand a whole request: interaction, then parameters. Raises CallerError."""
+    request = interaction_of(raw, base_path, definitions.resource_types, definitions.fhir_version)
+    _, text = split_target(raw.target)
+    return with_parameters(request, pairs_of(raw, text), definitions, public_url)
+
+
+def with_parameters(
+    request: FhirRequest, pairs: tuple[query.Pair, ...], definitions: Definitions, public_url: str
+) -> FhirRequest:
+    """Read the parameters of a request. Raises CallerError: PARAMETER, MALFORMED, NOT_ACCEPTABLE, TOO_LARGE."""
+    _refuse_repeated([name for name, _ in pairs if name in _RESULT_READERS])
+    for name, value in pairs:
+        if name in _RESULT_PARAMETERS[request.interaction]:
+            request = _RESULT_READERS[name](request, value, definitions)
+        elif request.interaction is Interaction.SEARCH_TYPE:
+            request = _with_filter(request, name, value, definitions, public_url)
+        else:
+            raise _refused("the parameter is not known for this interaction")
+    if request.cursor and not {name for name, _ in pairs} <= {"_page", "_format"}:
+        raise _refused("a page link stands alone")
+    if sum(len(parameter.values) for parameter in request.parameters) > MAX_VALUES:
+        raise CallerError(Refusal.TOO_LARGE, "the search has too many values")
+    return request
+
+
+def _refuse_repeated(names: list[str]) -> None:
+    if len(names) != len(set(names)):
+        raise _refused("a result parameter stands twice")
+
+
+def _with_filter(
+    request: FhirRequest, key: str, value: str, definitions: Definitions, public_url: str
+) -> FhirRequest:
+    if key in _INCLUDES:
+        include = _include_of(request.type, key, value, definitions)
+        return replace(request, includes=(*request.includes, include))
+    parameter = filter_of(key, value, request.type, definitions, public_url)
+    return replace(request, parameters=(*request.parameters, parameter))
+
+
+def _include_of(
+    resource_type: str, key: str, value: str, definitions: Definitions
+) -> SearchParameter:
+    """Read `Source:param[:Target]`: from the searched type outwards, or from elsewhere towards it."""
+    found = _INCLUDE.fullmatch(value)
+    if not found:
+        raise _refused("an include has the form `Source:param[:Target]`")
+    source, name, target = found.groups()
+    param = searchable(source, definitions.fhir_version).get(name)
+    is_link = param is not None and param.kind == "reference"
+    reached = targets_of(source, param, definitions) if param and is_link else frozenset()
+    is_outwards = key == "_include"
+    # Without `:iterate`, an include starts at a match and a reverse include ends at one.
+    fits = source == resource_type if is_outwards else resource_type in reached
+    named = reached if is_outwards else reached & {resource_type}
+    if not fits or not named or (target and target not in named):
+        raise _refused("an include names a type or parameter that is not known here")
+    return SearchParameter(key, "", (value,))
+
+
+def includable(resource_type: str, definitions: Definitions) -> Mapping[str, frozenset[str]]:
+    """Give the reference parameters of a type that an include may follow, with the types each can reach."""
+    params = searchable(resource_type, definitions.fhir_version)
+    return {
+        name: targets_of(resource_type, param, definitions)
+        for name, param in params.items()
+        if param.kind == "reference"
+    }
+
+
+def _with_count(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+    # Zero asks for the total only, which nobody may know (threats T-9).
+    if not _COUNT.fullmatch(value):
+        raise _refused("`_count` is a number above zero")
+    return replace(request, count=int(value))
+
+
+def _with_sort(request: FhirRequest, value: str, definitions: Definitions) -> FhirRequest:
+    keys = tuple(value.split(","))
+    names = [key.removeprefix("-") for key in keys]
+    known: Mapping[str, SearchParam] = searchable(request.type, definitions.fhir_version)
+    if len(names) != len(set(names)) or not all(name in known for name in names):
+        raise _refused("`_sort` takes parameters of the type, each once")
+    return replace(request, sort=keys)
+
+
+def _with_since(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+    if not _INSTANT.fullmatch(value):
+        raise _refused("`_since` is an instant")
+    return replace(request, since=value)
+
+
+def _with_cursor(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+    if not _CURSOR.fullmatch(value):
+        raise _refused("`_page` is no page link of this gateway")
+    return replace(request, cursor=value)
+
+
+def _with_format(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+    if not negotiation.is_json_format(value):
+        raise CallerError(Refusal.NOT_ACCEPTABLE, "`_format` asks for something else than JSON")
+    return request
+
+
+def _dropping(*values: str) -> Callable[[FhirRequest, str, Definitions], FhirRequest]:
+    """Make a reader that takes only values which change nothing."""
+
+    def read(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+        if value not in values:
+            raise _refused("a result parameter has a value that is not served")
+        return request
+
+    return read
+
+
+_RESULT_READERS: Mapping[str, Callable[[FhirRequest, str, Definitions], FhirRequest]] = {
+    "_count": _with_count,
+    "_format": _with_format,
+    "_page": _with_cursor,
+    "_pretty": _dropping("true", "false"),
+    "_since": _with_since,
+    "_sort": _with_sort,
+    "_summary": _dropping("false"),
+    "_total": _dropping("none"),
+}
+
+_OF_A_READ = frozenset({"_format", "_pretty", "_summary"})
+_RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
+    Interaction.CAPABILITIES: _OF_A_READ,
+    Interaction.READ: _OF_A_READ,
+    Interaction.VREAD: _OF_A_READ,
+    Interaction.HISTORY_INSTANCE: frozenset({"_count", "_format", "_page", "_pretty", "_since"}),
+    Interaction.SEARCH_TYPE: _OF_A_READ | {"_count", "_page", "_sort", "_total"},
+}
+
+
+def canonical_query(request: FhirRequest) -> list[query.Pair]:
+    """Write the parameters of a request as name-value pairs: for upstream, and for self links."""
+    pairs = [
+        (":".join(filter(None, (p.name, p.modifier))), ",".join(p.values))
+        for p in request.parameters + request.includes
+    ]
+    single = {
+        "_sort": ",".join(request.sort),
+        "_count": "" if request.count is None else str(request.count),
+        "_since": request.since,
+        "_page": request.cursor,
+    }
+    return pairs + [(name, value) for name, value in single.items() if value]
+
+
+def relative_url(request: FhirRequest) -> str:
+    """Write path and query of a request below a FHIR base, without a leading slash."""
+    text = query.encode_query(canonical_query(request))
+    return f"{path_of(request)}?{text}" if text else path_of(request)
+
+
+def _refused(detail: str) -> CallerError:
+    return CallerError(Refusal.PARAMETER, detail)

@@ -1,0 +1,207 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import CallerError, Refusal
+from proxy.fhir.definitions import definitions_of
+from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest, SearchParameter
+from proxy.fhir.query import encode_query, pairs_of
+from proxy.fhir.search import (
+    canonical_query,
+    includable,
+    relative_url,
+    request_of,
+    searchable,
+    with_parameters,
+)
+
+R4 = definitions_of("4.0.1")
+PUBLIC = "https://gateway.example/fhir"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+SEARCH = FhirRequest(Interaction.SEARCH_TYPE, "Observation")
+HISTORY = FhirRequest(Interaction.HISTORY_INSTANCE, "Observation", "O1")
+
+
+def get(path: str) -> FhirRequest:
+    raw = RawRequest("GET", f"/fhir/{path}", {}, b"", "r1")
+    return request_of(raw, "/fhir", PUBLIC, R4)
+
+
+def post(path: str, form: str) -> FhirRequest:
+    raw = RawRequest("POST", f"/fhir/{path}", FORM, form.encode(), "r1")
+    return request_of(raw, "/fhir", PUBLIC, R4)
+
+
+def refusal_of(path: str) -> Refusal:
+    with pytest.raises(CallerError) as caught:
+        get(path)
+    return caught.value.refusal
+
+
+def test_filters_and_result_parameters_are_told_apart() -> None:
+    found = get(
+        "Observation?patient=P1&code=a,b&code=c&_count=10&_sort=-date,code&_include=Observation:encounter"
+        "&_revinclude=Provenance:target&_total=none&_summary=false&_format=json&_pretty=true"
+    )
+
+    assert found == FhirRequest(
+        Interaction.SEARCH_TYPE,
+        "Observation",
+        parameters=(
+            SearchParameter("patient", "", ("Patient/P1",)),
+            SearchParameter("code", "", ("a", "b")),
+            SearchParameter("code", "", ("c",)),
+        ),
+        includes=(
+            SearchParameter("_include", "", ("Observation:encounter",)),
+            SearchParameter("_revinclude", "", ("Provenance:target",)),
+        ),
+        count=10,
+        sort=("-date", "code"),
+    )
+
+
+def test_url_and_form_are_one_search() -> None:
+    found = post("Observation/_search?patient=P1", "patient=P2")
+
+    assert [p.values for p in found.parameters] == [("Patient/P1",), ("Patient/P2",)]
+
+
+NINE_SPELLINGS = [
+    "subject=Patient/P1", "subject=Patient%2FP1", "subject:Patient=P1", "%73ubject=Patient/P1", "subject%3APatient=P1",
+    f"subject={PUBLIC}/Patient/P1", "subject=HTTPS://GATEWAY.EXAMPLE:443/fhir/Patient/P1",
+    "subject:Patient=Patient/P1", f"subject:Patient={PUBLIC}/Patient/P1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NINE_SPELLINGS)
+def test_every_spelling_of_a_search_is_written_alike(text: str) -> None:
+    assert relative_url(get(f"Observation?{text}")) == "Observation?subject=Patient/P1"
+    assert relative_url(post("Observation/_search", text)) == "Observation?subject=Patient/P1"
+
+
+REFUSED = [
+    "Observation?_count=0", "Observation?_count=-1", "Observation?_count=x", "Observation?_count=10&_count=100000",
+    "Observation?_count=1e3", "Observation?_count=%2B1", "Observation?_count=%D9%A1",
+    "Observation?_total=accurate", "Observation?_total=estimate", "Observation?_summary=count",
+    "Observation?_summary=true", "Observation?_summary=text", "Observation?_summary=data", "Observation?_elements=id",
+    "Observation?_sort=_score", "Observation?_sort:desc=date", "Observation?_sort=date,-date", "Observation?_sort=foo",
+    "Observation?_sort=subject.birthdate", "Observation?_sort=--date", "Observation?_sort=date,", "Observation?_sort=_tag",
+    "Observation?_sort=code-value-quantity", "Observation?_include=*", "Observation?_include=Observation:*",
+    "Observation?_include:iterate=Observation:subject", "Observation?_include:recurse=Observation:subject",
+    "Observation?_revinclude:iterate=Provenance:target", "Observation?_include=Observation:code",
+    "Observation?_include=Observation:foo", "Observation?_include=Foo:subject", "Observation?_include=Patient:link",
+    "Observation?_include=Observation:subject:Practitioner", "Observation?_include=Observation:subject:Foo",
+    "Observation?_include=Observation:subject,Observation:encounter", "Observation?_include=Observation",
+    "Observation?_include=Observation:subject:Patient:x", "Observation?_revinclude=Condition:subject",
+    "Observation?_revinclude=*", "Observation?_revinclude=Provenance:target:Patient", "Observation?_since=2020-01-01T00:00:00Z",
+    "Observation?_pretty=yes", "Observation?_page=abc&_count=10", "Observation?_page=abc&code=x", "Observation?_page=a&_page=b",
+    "Observation?_page=a%2Fb", "Observation?_page=a&_pretty=true", "Observation?_Count=1", "Observation?_has:Observation:patient:code=x",
+    "Observation?%5fhas:Observation:patient:code=x", "Observation?foo=x", "Patient/P1?_elements=id", "Patient/P1?name=x",
+    "Patient/P1?_summary=text", "Patient/P1?_count=1", "metadata?mode=full", "metadata?_count=1",
+    "Observation/O1/_history?_at=2020", "Observation/O1/_history?_since=2020", "Observation/O1/_history?_sort=date",
+    "Observation/O1/_history?_list=42", "Observation/O1/_history?_summary=false", "Observation/O1/_history?_count=0",
+    "Observation?_sort=date&_sort=code",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_what_is_not_understood_is_refused(path: str) -> None:
+    assert refusal_of(path) is Refusal.PARAMETER
+
+
+@pytest.mark.parametrize(
+    "path", ["Patient/P1?_format=xml", "Observation?_format=application/fhir%2Bxml"]
+)
+def test_another_format_is_not_acceptable(path: str) -> None:
+    assert refusal_of(path) is Refusal.NOT_ACCEPTABLE
+
+
+def test_two_formats_are_refused() -> None:
+    assert refusal_of("Observation?_format=json&_format=xml") is Refusal.PARAMETER
+
+
+def test_too_many_values_are_too_large() -> None:
+    assert refusal_of(f"Observation?code={'a,' * 1000}a") is Refusal.TOO_LARGE
+
+
+def test_a_page_link_stands_alone_but_for_the_format() -> None:
+    assert get("Observation?_page=abc-_.~&_format=json").cursor == "abc-_.~"
+    assert get("Observation/O1/_history?_page=abc").cursor == "abc"
+
+
+def test_a_history_takes_count_and_since() -> None:
+    found = get("Observation/O1/_history?_count=5&_since=2026-01-01T00:00:00%2B01:00")
+
+    assert (found.count, found.since) == (5, "2026-01-01T00:00:00+01:00")
+    assert relative_url(found) == (
+        "Observation/O1/_history?_count=5&_since=2026-01-01T00:00:00%2B01:00"
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["Patient/P1?_format=json&_pretty=true&_summary=false", "Patient/P1"]
+)
+def test_a_read_drops_what_changes_nothing(path: str) -> None:
+    assert relative_url(get(path)) == "Patient/P1"
+
+
+def test_includes_follow_reference_parameters_to_their_targets() -> None:
+    assert includable("Observation", R4)["subject"] >= {"Patient", "Group"}
+    assert "code" not in includable("Observation", R4)
+    found = get("Observation?_include=Observation:subject:Patient")
+    assert found.includes == (SearchParameter("_include", "", ("Observation:subject:Patient",)),)
+
+
+NAMES = sorted(searchable("Observation", "4.0.1"))
+KEYS = st.sampled_from(
+    ["_count", "_sort", "_include", "_revinclude", "_page", "_since", "_format", "_total", *NAMES]
+) | st.text(max_size=10)
+VALUES = st.sampled_from(
+    ["1", "-date,code", "Observation:subject", "Provenance:target", "json", "none", "Patient/P1", "P1,P2",
+     "ge2020-01-01", "a\\,b,c|d", "true", "5.4|u|c", "2020-01-01T00:00:00Z", "x%y&z=+ é"]
+) | st.text(max_size=10)  # fmt: skip
+SUFFIXES = st.sampled_from(["", ":missing", ":not", ":Patient", ":identifier", ":contains", ":x"])
+
+
+@given(
+    base=st.sampled_from([SEARCH, HISTORY]),
+    pairs=st.lists(st.tuples(KEYS, SUFFIXES, VALUES), max_size=4),
+)
+def test_what_is_written_reads_as_the_same_request(
+    base: FhirRequest, pairs: list[tuple[str, str, str]]
+) -> None:
+    try:
+        once = with_parameters(base, tuple((k + s, v) for k, s, v in pairs), R4, PUBLIC)
+    except CallerError:
+        return
+    written = encode_query(canonical_query(once))
+    assert with_parameters(base, pairs_of(written), R4, PUBLIC) == once
+
+
+@given(
+    code=st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="|,\\"), min_size=1), max_size=3),
+    patients=st.lists(st.from_regex("[A-Za-z0-9-]{1,20}", fullmatch=True), max_size=3),
+    count=st.none() | st.integers(1, 999_999_999),
+)  # fmt: skip
+def test_a_plain_search_survives_the_wire(
+    code: list[str], patients: list[str], count: int | None
+) -> None:
+    filters = [("code", value) for value in code] + [("patient", value) for value in patients]
+    counted = [("_count", str(count))] if count else []
+    text = encode_query(filters + counted)
+
+    found = get(f"Observation?{text}") if text else get("Observation")
+
+    assert get(relative_url(found)) == found
+    assert len(found.parameters) == len(filters)
+    assert found.count == count
+
+
+@given(query=st.text(max_size=40), form=st.binary(max_size=40))
+def test_any_query_and_form_are_understood_or_refused(query: str, form: bytes) -> None:
+    raw = RawRequest("POST", f"/fhir/Observation/_search?{query}", FORM, form, "r1")
+    with suppress(CallerError):
+        assert request_of(raw, "/fhir", PUBLIC, R4).interaction is Interaction.SEARCH_TYPE
