@@ -1,7 +1,6 @@
 """Fixtures of the interoperability tests: a HAPI FHIR server, and a way to ask it."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.interop)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Here and not in the fixture: pytest folds what one line skips into one message.
+    needs_server = "hapi" in getattr(item, "fixturenames", ())
+    if needs_server and (reason := hapi_server.why_unavailable()) is not None:
+        pytest.skip(f"no HAPI FHIR server: {reason}")
+
+
 @pytest.fixture(scope="session")
 def hapi() -> Iterator[str]:
     """Base URL of a fresh HAPI FHIR R4 server that lives as long as the test run."""
-    with ExitStack() as stack:
-        try:
-            base_url = stack.enter_context(hapi_server.running())
-        except hapi_server.Unavailable as reason:
-            pytest.skip(f"no HAPI FHIR server: {reason}")
+    with hapi_server.running() as base_url:
         yield base_url
 
 

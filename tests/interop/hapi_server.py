@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,8 @@ JAVA_RELEASE = 17
 OFFLINE_BUILD_S = 120
 ONLINE_BUILD_S = 600
 START_S = 180
+# One compiler tier: 13 s to start instead of 22 s on two cores.
+JVM_OPTIONS = ("-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 STOP_S = 15
 LOG_LINES_SHOWN = 40
 _READY = re.compile(r"^ready (http://\S+)$", re.MULTILINE)
@@ -32,6 +35,18 @@ class Broken(Exception):  # noqa: N818 - reads as `hapi_server.Broken`
     """The server could be had, but does not build or start."""
 
 
+@cache
+def why_unavailable() -> str | None:
+    """What this machine lacks to build and run the server, or None."""
+    try:
+        java()
+        build()
+    except Unavailable as reason:
+        return str(reason)
+    return None
+
+
+@cache
 def java() -> str:
     """Path of a Java of release 17 or newer; raises `Unavailable`."""
     path = _tool("java")
@@ -42,12 +57,13 @@ def java() -> str:
     return path
 
 
+@cache
 def build() -> str:
     """Compile `hapi/` and give its class path; from the local cache if it is complete."""
     maven = [_tool("mvn"), "--batch-mode", "--quiet", "compile"]
     finished = _run([*maven, "--offline"], OFFLINE_BUILD_S)
     if finished.returncode != 0 and "COMPILATION ERROR" not in finished.stdout:
-        finished = _run(maven, ONLINE_BUILD_S)
+        finished = _run([*maven, "--update-snapshots"], ONLINE_BUILD_S)
     _insist_built(finished)
     target = PROJECT / "target"
     return f"{target / 'classes'}:{(target / 'classpath.txt').read_text().strip()}"
@@ -69,10 +85,8 @@ def running(*, enforce_references: bool = True) -> Iterator[str]:
 
     `enforce_references=False` lets it accept references to resources that do not exist.
     """
-    command = [
-        java(), "-Xmx2g", "-XX:+UseSerialGC", f"-Dupstream.references={enforce_references}",
-        "-cp", build(), "Upstream",
-    ]  # fmt: skip
+    references = f"-Dupstream.references={enforce_references}"
+    command = [java(), *JVM_OPTIONS, references, "-cp", build(), "Upstream"]
     with tempfile.NamedTemporaryFile("w+", prefix="hapi-", suffix=".log") as log:
         process = _start(command, log)
         try:
