@@ -1,0 +1,43 @@
+"""`Patient/[id]/$everything` and the patient compartment (https://hl7.org/fhir/R4/patient-operation-everything.html)."""
+
+from proxy.sandbox.index import Index
+from proxy.sandbox.model import Key, Version
+from proxy.sandbox.values import Link
+
+
+def in_compartment(index: Index, patient: str, kind: str) -> set[str]:
+    """Give the ids of a type that belong to the compartment of a patient."""
+    tables = index.store.definitions
+    names = tables.compartment_patient.get(kind, ())
+    params = [tables.search_params[kind][name] for name in names]
+    local = f"Patient/{patient}"
+    return {ident for param in params for ident in index.of(kind, param).ids([local])}
+
+
+def everything(index: Index, patient: Version) -> list[Version]:
+    """List the patient, the compartment, and what these refer to outside of any patient's compartment."""
+    store = index.store
+    found: dict[Key, Version] = {patient.key: patient}
+    for kind in sorted(set(store.types()) & set(store.definitions.compartment_patient)):
+        for ident in sorted(in_compartment(index, patient.id, kind)):
+            version = store.everything(kind)[ident]
+            found.setdefault(version.key, version)
+    for member in list(found.values()):
+        for version in _supporting(index, member):
+            found.setdefault(version.key, version)
+    return list(found.values())
+
+
+def _supporting(index: Index, member: Version) -> list[Version]:
+    compartment = index.store.definitions.compartment_patient
+    links = [
+        link
+        for param in index.reference_params(member.type)
+        for link in index.of(member.type, param).values.get(member.id, ())
+        if isinstance(link, Link) and link.local
+    ]
+    pairs = (link.local.split("/") for link in links)
+    versions = (
+        index.store.current(kind, ident) for kind, ident in pairs if kind not in compartment
+    )
+    return [version for version in versions if version is not None]
