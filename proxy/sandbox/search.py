@@ -11,6 +11,13 @@ from proxy.sandbox.values import Amount, Link, Text, Token, Value
 
 Ids = set[str]
 
+FEW = 1000
+"""So many candidates are tested one by one rather than looked up in an index."""
+
+# References part the resources finest, a scan over all values is dearest.
+_COSTS = {"reference": 1, "token": 2}
+_DEAREST = 4
+
 
 class Search:
     """Searches over one store; `base` is the own base URL, under which absolute references are local."""
@@ -83,10 +90,7 @@ class Search:
         for value in criterion.values:
             test = test_of(index.param, criterion.modifier, value, self.store.clock())
             keys = keys_of(index.param, criterion.modifier, value)
-            pool = set(index.values) if among is None else among
-            if keys is not None:
-                pool = _within(index.ids(keys), among)
-            ids |= _passing(index, pool, test)
+            ids |= _passing(index, _pool(index, keys, among), test)
         return ids
 
     def _missing(self, index: ParamIndex, criterion: Criterion, among: Ids | None) -> Ids:
@@ -163,6 +167,13 @@ def _sort_key(value: Value) -> SortKey:
 
 def _within(ids: Ids, among: Ids | None) -> Ids:
     return ids if among is None else ids & among
+
+
+def _pool(index: ParamIndex, keys: Iterable[str] | None, among: Ids | None) -> Iterable[str]:
+    """Give the ids to look at: the smaller of what the index names and what is left."""
+    if keys is None or (among is not None and len(among) <= FEW):
+        return index.values if among is None else among
+    return _within(index.ids(keys), among)
 
 
 def _passing(index: ParamIndex, pool: Iterable[str], test: Test) -> Ids:
