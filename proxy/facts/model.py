@@ -3,8 +3,8 @@
 Times are seconds since the epoch. `None` in place of a collection means *unknown* (the look-up failed), and denies.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from proxy.fhir.coding import Coding, Effect, Identifier
@@ -19,7 +19,9 @@ class Period:
 
     def covers(self, instant: float) -> bool:
         """Whether the instant lies inside."""
-        return (self.start is None or self.start <= instant) and (self.end is None or instant <= self.end)
+        return (self.start is None or self.start <= instant) and (
+            self.end is None or instant <= self.end
+        )
 
 
 ALWAYS = Period()
@@ -27,19 +29,30 @@ ALWAYS = Period()
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who a provision names: a relative or absolute reference, an identifier, a role, or a combination."""
+    """Who a provision names: a relative or absolute reference, an identifier, a role, or a combination.
+
+    `members` are the references inside a named Group or CareTeam; `None` = not looked up. `dead` is set when what
+    is named cannot be found: nobody knows then whether it is the caller.
+    """
 
     reference: str | None = None
     identifier: Identifier | None = None
     role: Coding | None = None
+    members: frozenset[str] | None = None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ProvisionDatum:
-    """`provision.data`: which instances, and how (`instance`, `related`, `dependents`, `authoredby`)."""
+    """`provision.data`: which instances, and how (`instance`, `related`, `dependents`, `authoredby`).
+
+    `reference` is empty when it cannot be told. `mentions` are the references inside the named instance, which
+    `related` asks for; `None` = not looked up.
+    """
 
     meaning: str
     reference: str
+    mentions: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,8 @@ class Provision:
     """One node of a directive: elements AND, values inside an element OR, empty element = no constraint.
 
     `path` is its FHIRPath inside the Consent (`provision.provision[1]`). `effect` is always known here: R5's
-    alternation has been resolved at the border.
+    alternation has been resolved at the border. A nested permit also carries the elements that it leaves open
+    and its ancestors state; a deny carries only its own.
     """
 
     path: str
@@ -70,6 +84,7 @@ class ConsentDirective:
 
     `reference` is version-specific where known (`Consent/x/_history/2`). `base` is the decision where no provision
     below the root applies. `acts_for` limits to purposes (research and treatment scopes); empty = any.
+    `inert` says why it never acts (its status or scope), whatever else it says.
     """
 
     reference: str
@@ -81,11 +96,16 @@ class ConsentDirective:
     acts_for: frozenset[str] = frozenset()
     recorded: float | None = None
     problem: str | None = None
+    inert: str | None = None
+
+    def acts(self, now: float) -> bool:
+        """Whether it is to be followed at this instant; one that cannot be computed is always followed (and denies)."""
+        return self.inert is None and (self.problem is not None or self.period.covers(now))
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A dated tie between an actor and a patient, from CareTeam, generalPractitioner, RelatedPerson…
+    """A dated tie between an actor and a patient, from CareTeam, generalPractitioner, RelatedPerson and the like.
 
     `kind` is a relationship of decisions §5 (`care-team`, `general-practitioner`, `guardian`, `trusted-person`…);
     `source` the resource that proves it.
@@ -104,6 +124,28 @@ class PatientFacts:
     patient: str
     directives: tuple[ConsentDirective, ...] | None
     memberships: tuple[Membership, ...] | None
+    codes: frozenset[str] = field(init=False, compare=False)
+    """Codes that some provision asks a resource for; found once, because the facts are kept."""
+    detailed: bool = field(init=False, compare=False)
+    """Whether some provision reads more of a resource than its type, labels and codes."""
+
+    def __post_init__(self) -> None:
+        provisions = [
+            one for directive in self.directives or () for one in _provisions(directive.root)
+        ]
+        object.__setattr__(
+            self, "codes", frozenset(code.code for one in provisions for code in one.codes)
+        )
+        detailed = any(
+            one.data or one.data_period or one.classes or one.codes for one in provisions
+        )
+        object.__setattr__(self, "detailed", detailed)
+
+
+def _provisions(provision: Provision) -> Iterator[Provision]:
+    yield provision
+    for below in provision.provisions:
+        yield from _provisions(below)
 
 
 @dataclass(frozen=True, slots=True)

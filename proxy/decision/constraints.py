@@ -1,0 +1,251 @@
+"""The elements of one Consent provision, held against one request and resource (FHIR Consent.provision, standards §6.2).
+
+Laws: elements AND, values inside one OR, an absent element does not constrain; what cannot be told does not match a
+permit and matches a deny (threats T-197): everywhere below, `doubt` is the answer to "cannot be told". Confidentiality is
+ordered U<L<M<N<R<V: a permit covers that and lower, a deny that and higher (X-5). Pure, total.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import lru_cache
+from typing import NamedTuple
+
+from proxy.decision.terminology import (
+    PURPOSES,
+    RANK,
+    descends,
+    is_known,
+    is_sensitivity,
+    purpose_lineage,
+)  # fmt: skip
+from proxy.facts.actors import AUTHOR, names_any
+from proxy.facts.model import Actor, ActorClosure, Provision, ProvisionDatum
+from proxy.fhir.coding import ACT_CODE, ACT_REASON, CONFIDENTIALITY, Coding, Effect
+from proxy.fhir.dates import interval_of
+from proxy.fhir.envelope import Envelope
+
+BREAK_GLASS = "BTG"
+
+_ACTIONS = frozenset({"collect", "access", "use", "disclose", "correct"})
+_TYPES = frozenset({"http://hl7.org/fhir/resource-types", "http://hl7.org/fhir/fhir-types"})
+_PROFILES = frozenset({"urn:ietf:rfc:3986", "http://hl7.org/fhir/structure-definition"})
+# Whom an author element can hide: a named author of the first kind may be behind a reference of the second.
+_BEHIND: dict[str, frozenset[str]] = {
+    "Practitioner": frozenset({"PractitionerRole"}),
+    "PractitionerRole": frozenset({"Practitioner"}),
+    "Organization": frozenset({"PractitionerRole", "Practitioner"}),
+    "Group": frozenset({"PractitionerRole", "Practitioner", "Patient", "RelatedPerson", "Device"}),
+    "CareTeam": frozenset({"PractitionerRole", "Practitioner", "RelatedPerson", "Organization"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the Consents of one patient.
+
+    `action` is a consentaction code (`access`); `purposes` v3-ActReason codes. `envelope.labels` are the *effective*
+    labels. `mentions` are those of `mentions_wanted` that occur in the resource; `None` = not looked for.
+    `recognised` are the code systems of labels that the house's own terms explain.
+    """
+
+    closure: ActorClosure
+    action: str
+    purposes: frozenset[str]
+    envelope: Envelope
+    now: float
+    zone: tzinfo
+    mentions: frozenset[str] | None = None
+    recognised: frozenset[str] = frozenset()
+
+
+class Asking(NamedTuple):
+    """A question with its purposes reduced; `exact`: purposes match by equality, not by subsumption."""
+
+    question: Question
+    purposes: frozenset[str]
+    exact: bool = False
+
+
+def matches(node: Provision, asking: Asking) -> bool:
+    """Whether the request and the resource lie inside a provision; its effect decides what is doubtful."""
+    doubt = node.effect is Effect.DENY
+    return in_context(node, asking, doubt=doubt) and _covers_content(
+        node, asking.question, doubt=doubt
+    )
+
+
+def in_context(node: Provision, asking: Asking, *, doubt: bool) -> bool:
+    """Whether who asks, why, and what for lies inside a provision."""
+    if node.purposes and not _for_purpose(node, asking, doubt=doubt):
+        return False
+    if node.actions and not _for_action(node.actions, asking.question.action, doubt=doubt):
+        return False
+    return not node.actors or _by_actor(node.actors, asking.question, doubt=doubt)
+
+
+def _covers_content(node: Provision, question: Question, *, doubt: bool) -> bool:
+    """Whether the resource lies inside a provision."""
+    if node.labels and not _covers_labels(node, question, doubt=doubt):
+        return False
+    if node.codes and node.codes.isdisjoint(question.envelope.codes):
+        return False
+    if node.classes and not _any(
+        (_of_class(one, question.envelope) for one in node.classes), doubt=doubt
+    ):
+        return False
+    if node.data_period and not _in_time(node, question, doubt=doubt):
+        return False
+    return not node.data or _any((_concerns(one, question) for one in node.data), doubt=doubt)
+
+
+def _any(answers: Iterable[bool | None], *, doubt: bool) -> bool:
+    """Values inside one element OR; where none is certain, `doubt` decides (law 2)."""
+    seen = list(answers)
+    return True in seen or (doubt and None in seen)
+
+
+def _for_purpose(node: Provision, asking: Asking, *, doubt: bool) -> bool:
+    """Hold purposes: a permit must cover every one of the request; one is enough for a deny."""
+    if not asking.purposes:
+        return doubt
+    covered = [
+        _any((_serves(purpose, stated, asking.exact) for stated in node.purposes), doubt=doubt)
+        for purpose in asking.purposes
+    ]
+    return any(covered) if doubt else all(covered)
+
+
+def _serves(purpose: str, stated: Coding, exact: bool) -> bool | None:
+    """Whether a purpose is the stated one or below it. A code of another system equals only what we do not know."""
+    if stated.system == ACT_REASON:
+        if exact and purpose == BREAK_GLASS:
+            return stated.code == purpose
+        return stated.code in purpose_lineage(purpose) or (
+            None if purpose not in PURPOSES else False
+        )
+    if purpose in (stated.code, f"{stated.system}|{stated.code}"):
+        return None if purpose in PURPOSES else True
+    return False
+
+
+def _for_action(stated: frozenset[str], action: str, *, doubt: bool) -> bool:
+    return action in stated or (doubt and not (stated <= _ACTIONS and action in _ACTIONS))
+
+
+def _by_actor(actors: tuple[Actor, ...], question: Question, *, doubt: bool) -> bool:
+    """Hold actors: one with role AUT names who wrote the data; any other whoever asks."""
+    written = [
+        _authored(actor.reference, question.envelope) for actor in actors if actor.role == AUTHOR
+    ]
+    asking = [actor for actor in actors if actor.role != AUTHOR]
+    named = [names_any(asking, question.closure)] if asking else []
+    return _any(written + named, doubt=doubt)
+
+
+class _Labels(NamedTuple):
+    """Labels sorted: ranks of confidentiality, sensitivity, what else is known, and what is not."""
+
+    ranks: frozenset[int]
+    sensitive: frozenset[Coding]
+    others: frozenset[Coding]
+    unknown: frozenset[Coding]
+
+    @property
+    def rank(self) -> int | None:
+        """The highest; sensitivity without confidentiality is at least R (decisions §6); `None` = cannot be told."""
+        return max(self.ranks, default=RANK["R"] if self.sensitive else None)
+
+    @property
+    def categories(self) -> frozenset[Coding]:
+        """Everything that is not confidentiality."""
+        return self.sensitive | self.others | self.unknown
+
+
+@lru_cache(maxsize=4096)
+def _sorted(labels: frozenset[Coding]) -> _Labels:
+    known = frozenset(label for label in labels if is_known(label))
+    ranked = frozenset(label for label in known if label.system == CONFIDENTIALITY)
+    sensitive = frozenset(label for label in known if is_sensitivity(label))
+    ranks = frozenset(RANK[label.code] for label in ranked)
+    return _Labels(ranks, sensitive, known - ranked - sensitive, labels - known)
+
+
+def _covers_labels(node: Provision, question: Question, *, doubt: bool) -> bool:
+    stated, own = _sorted(node.labels), _sorted(question.envelope.labels)
+    unknown = any(
+        label.system not in question.recognised and label not in node.labels
+        for label in own.unknown
+    )
+    if doubt:
+        return unknown or _is_denied(stated, own)
+    return not unknown and _is_cleared(stated, own)
+
+
+def _is_denied(stated: _Labels, own: _Labels) -> bool:
+    """One label that is denied is enough; a misspelled code of a system we know may mean any."""
+    if any(label.system in (CONFIDENTIALITY, ACT_CODE) for label in stated.unknown):
+        return True
+    if stated.ranks and (own.rank is None or own.rank >= min(stated.ranks)):
+        return True
+    return any(descends(label, one) for label in own.categories for one in stated.categories)
+
+
+def _is_cleared(stated: _Labels, own: _Labels) -> bool:
+    """Where categories are stated, every sensitivity must be among them; one match is not enough."""
+    cleared = frozenset(
+        label for label in own.categories if any(descends(label, one) for one in stated.categories)
+    )
+    if stated.categories and not own.sensitive <= cleared:
+        return False
+    low_enough = bool(stated.ranks) and own.rank is not None and own.rank <= max(stated.ranks)
+    return low_enough or bool(cleared)
+
+
+def _of_class(stated: Coding, envelope: Envelope) -> bool | None:
+    """Hold a resource type or a profile (R4 `class`, R5 `resourceType`); document formats cannot be told."""
+    if stated.system in _TYPES:
+        return stated.code in (envelope.type, "Resource")
+    if stated.system in _PROFILES:
+        profile = stated.code.partition("|")[0]
+        return any(claimed.partition("|")[0] == profile for claimed in envelope.profiles)
+    return None
+
+
+def _in_time(node: Provision, question: Question, *, doubt: bool) -> bool:
+    """Hold dates: a permit covers data wholly inside its dataPeriod, a deny data that touch it; undated data match a deny."""
+    date = question.envelope.date or question.envelope.last_updated
+    when, period = interval_of(date, question.zone), node.data_period
+    if when is None or period is None:
+        return doubt
+    if doubt:
+        return (period.start is None or period.start <= when.end) and (
+            period.end is None or when.start <= period.end
+        )
+    return period.covers(when.start) and period.covers(when.end)
+
+
+def _concerns(datum: ProvisionDatum, question: Question) -> bool | None:
+    """`instance`: it. `authoredby`: written by it. `dependents`: refers to it. `related`: either way (X-4)."""
+    envelope = question.envelope
+    own = f"{envelope.type}/{envelope.id}"
+    if not datum.reference:
+        return None
+    if datum.meaning == "authoredby":
+        return _authored(datum.reference, envelope)
+    if datum.reference == own or datum.meaning == "instance":
+        return datum.reference == own
+    answers = [None if question.mentions is None else datum.reference in question.mentions]
+    if datum.meaning == "related":
+        answers.append(None if datum.mentions is None else own in datum.mentions)
+    return True if True in answers else None if None in answers else False
+
+
+def _authored(reference: str | None, envelope: Envelope) -> bool | None:
+    """Whether a resource was written by someone; unknown without author, or where the author may be behind another."""
+    if reference is None or not envelope.authors:
+        return None
+    if reference in envelope.authors:
+        return True
+    behind = _BEHIND.get(reference.partition("/")[0], frozenset())
+    return None if any(author.partition("/")[0] in behind for author in envelope.authors) else False

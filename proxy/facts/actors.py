@@ -1,0 +1,123 @@
+"""Consent.provision.actor: does it name the caller? Answered `True`, `False`, or `None` where nobody can tell.
+
+Only what is certain is `False`: an actor that cannot be found, a Group or CareTeam whose members are unknown, a role
+without meaning here are `None`; a deny then names everybody and a permit nobody (threats T-196). Pure.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from proxy.facts.model import Actor, ActorClosure, ConsentDirective, Provision
+from proxy.fhir.coding import PARTICIPATION, Coding, Effect
+
+CUSTODIAN = Coding(PARTICIPATION, "CST")
+"""Names who holds the data, which is us (decisions §4)."""
+AUTHOR = Coding(PARTICIPATION, "AUT")
+"""Names who wrote the data."""
+RECIPIENTS = frozenset({Coding(PARTICIPATION, "IRCP"), Coding(PARTICIPATION, "PRCP")})
+
+_KNOWN_BY_CLOSURE = frozenset(
+    {"Practitioner", "PractitionerRole", "Organization", "Patient", "RelatedPerson", "Device"}
+)
+_WITH_MEMBERS = frozenset({"Group", "CareTeam"})
+
+
+def names_caller(actor: Actor, closure: ActorClosure) -> bool | None:
+    """Whether one actor is the caller; `None` = cannot be told. Author and custodian roles are never the caller."""
+    if actor.role is not None and actor.role not in RECIPIENTS:
+        return _has_role(actor, closure)
+    if actor.reference is None and actor.identifier is None:
+        # R5: a recipient without reference is any recipient
+        return None if actor.dead else True
+    if is_named(actor, closure):
+        return True
+    return False if closure.complete and _is_someone_else(actor, closure) else None
+
+
+def is_named(actor: Actor, closure: ActorClosure) -> bool:
+    """Whether the actor is the caller by reference, identifier or membership: certain, and personal."""
+    return (
+        actor.reference in closure.references
+        or actor.identifier in closure.identifiers
+        or (actor.members is not None and not closure.references.isdisjoint(actor.members))
+    )
+
+
+def names_any(actors: Iterable[Actor], closure: ActorClosure) -> bool | None:
+    """Whether any of the actors is the caller. Custodians count only where nobody else is named: then unknown."""
+    answers = [names_caller(actor, closure) for actor in actors if actor.role != CUSTODIAN]
+    if True in answers:
+        return True
+    return None if None in answers or not answers else False
+
+
+def _has_role(actor: Actor, closure: ActorClosure) -> bool | None:
+    """Judge a role that is not about receiving: computable only alone, as a group of callers by role."""
+    own = closure.roles | closure.organization_types
+    if actor.role is None or actor.reference is not None or actor.identifier is not None:
+        return None
+    if actor.role in own:
+        return True
+    comparable = closure.complete and any(role.system == actor.role.system for role in own)
+    return False if comparable else None
+
+
+def _is_someone_else(actor: Actor, closure: ActorClosure) -> bool:
+    """Whether what is named is known, and is not the caller, who was looked up completely."""
+    if actor.dead:
+        return False
+    if actor.reference is None:
+        return actor.identifier is not None and any(
+            own.system == actor.identifier.system for own in closure.identifiers
+        )
+    kind = actor.reference.partition("/")[0]
+    return kind in _KNOWN_BY_CLOSURE or (kind in _WITH_MEMBERS and actor.members is not None)
+
+
+def is_unconstrained(provision: Provision) -> bool:
+    """Whether nothing but actor and period restricts a provision."""
+    return not (
+        provision.purposes
+        or provision.labels
+        or provision.classes
+        or provision.codes
+        or provision.data
+        or provision.actions
+        or provision.data_period
+    )
+
+
+def excluded(
+    directives: Sequence[ConsentDirective] | None, closure: ActorClosure, now: float
+) -> bool | None:
+    """Whether the patient's deny list names the caller: a deny in force with this actor and no other constraint.
+
+    `None` = cannot be told. A permit that names the caller inside such a deny takes the caller off the list.
+    """
+    if directives is None:
+        return None
+    acting = [directive for directive in directives if directive.acts(now)]
+    answers = [
+        None if directive.problem else _excludes(directive.root, closure, now)
+        for directive in acting
+        if directive.problem or not directive.acts_for
+    ]
+    return True if True in answers else None if None in answers else False
+
+
+def _excludes(provision: Provision, closure: ActorClosure, now: float) -> bool | None:
+    if not provision.period.covers(now):
+        return False
+    answers = [_excludes(child, closure, now) for child in provision.provisions]
+    if provision.effect is Effect.DENY and provision.actors and is_unconstrained(provision):
+        answers.append(_lists(provision, closure))
+    return True if True in answers else None if None in answers else False
+
+
+def _lists(provision: Provision, closure: ActorClosure) -> bool | None:
+    pardoned = any(
+        is_named(actor, closure)
+        for child in provision.provisions
+        if child.effect is Effect.PERMIT
+        for actor in child.actors
+    )
+    return False if pardoned else names_any(provision.actors, closure)
