@@ -234,6 +234,31 @@ async def test_a_transaction_is_written_whole_or_not_at_all(ask: Ask) -> None:
     assert (await ask("GET", f"Patient/{good}"))[0] == 404
 
 
+async def test_a_transaction_believes_the_url_and_not_the_body_about_an_id(ask: Ask) -> None:
+    in_url, in_body = new_id(), new_id()
+    entry = put(patient(in_body)) | {"request": {"method": "PUT", "url": f"Patient/{in_url}"}}
+    assert (await ask("POST", "", body=bundle_of("transaction", entry)))[0] == 200
+    assert (await ask("GET", f"Patient/{in_url}"))[0] == 200
+    assert (await ask("GET", f"Patient/{in_body}"))[0] == 404
+
+
+async def test_an_update_without_labels_keeps_the_labels(ask: Ask, known: str) -> None:
+    path, labelled = f"Patient/{known}", patient(known) | {"meta": {"security": [LABEL]}}
+    await ask("PUT", path, body=labelled)
+    await ask("PUT", path, body=patient(known) | {"active": False})
+    _, _, body = await ask("GET", path)
+    assert isinstance(body, dict)
+    assert (body["active"], body["meta"]["security"]) == (False, [LABEL])
+
+
+async def test_a_patient_named_by_an_audit_event_cannot_be_deleted(ask: Ask) -> None:
+    patient_id, id_ = new_id(), f"gw-{uuid4()}"
+    await ask("PUT", f"Patient/{patient_id}", body=patient(patient_id))
+    event = audit_event(id_, entity=[{"what": {"reference": f"Patient/{patient_id}"}}])
+    await ask("PUT", f"AuditEvent/{id_}", body=event)
+    assert (await ask("DELETE", f"Patient/{patient_id}"))[0] == 409
+
+
 async def test_conditional_operations_find_their_target_by_search(ask: Ask, known: str) -> None:
     status, _, body = await ask(
         "POST", "Patient", {"If-None-Exist": f"_id={known}"}, patient(known)

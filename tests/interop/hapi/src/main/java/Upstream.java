@@ -14,6 +14,7 @@ import ca.uhn.fhir.rest.server.interceptor.SearchPreferHandlingInterceptor;
 import ca.uhn.fhir.rest.server.provider.ResourceProviderFactory;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
 import java.time.Duration;
+import java.util.Set;
 import javax.sql.DataSource;
 import org.apache.commons.dbcp2.BasicDataSource;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
@@ -43,7 +44,10 @@ public final class Upstream {
         startThread("parent watch", Upstream::haltWhenStdinCloses);
         ApplicationContext spring = new AnnotationConfigApplicationContext(
                 Storage.class, ReplaceReferencesAppCtx.class, MergeAppCtx.class);
-        System.out.println("ready http://127.0.0.1:" + serve(restful(spring)) + "/fhir");
+        String base = "http://127.0.0.1:" + serve(restful(spring)) + "/fhir";
+        // Absolute references to ourselves are local ones, as on a server that was told its own address.
+        spring.getBean(JpaStorageSettings.class).setTreatBaseUrlsAsLocal(Set.of(base));
+        System.out.println("ready " + base);
     }
 
     /** TestR4Config with a plain connection pool: the original refuses long OR lists and counts statements. */
@@ -64,6 +68,7 @@ public final class Upstream {
     private static RestfulServer restful(ApplicationContext spring) {
         JpaStorageSettings settings = spring.getBean(JpaStorageSettings.class);
         settings.setReuseCachedSearchResultsForMillis(null); // a search sees the write before it
+        settings.setAllowContainsSearches(true);
         boolean references = Boolean.parseBoolean(System.getProperty("upstream.references", "true"));
         settings.setEnforceReferentialIntegrityOnWrite(references);
         settings.setEnforceReferentialIntegrityOnDelete(references);
