@@ -31,7 +31,7 @@ def data_entity(reference: str) -> Json:
 
 def query_entity(entry: Entry, observer: Observer) -> Json:
     """The raw request, base64, so that malformed content is kept (1:52.4.1.4); no credentials."""
-    raw = _raw_request(entry, observer).encode("utf-8", "surrogateescape")
+    raw = _raw_request(entry, observer).encode("utf-8", "backslashreplace")
     return {
         "type": coding(balp.SYSTEM_OBJECT),
         "role": coding(balp.QUERY_ROLE),
@@ -63,7 +63,8 @@ def token_entities(actor: Actor) -> list[Json]:
 def _raw_request(entry: Entry, observer: Observer) -> str:
     base = urlsplit(observer.public_url)
     headers = [f"Accept: {entry.accept}", f"X-Request-Id: {entry.request_id}"]
-    if not entry.form:
+    # Another body than a search's is a resource: patient data, and no part of a query.
+    if not entry.form or not entry.target.partition("?")[0].endswith("/_search"):
         return "\n".join([f"{entry.method} {base.scheme}://{base.netloc}{entry.target}", *headers])
     first = [
         f"{entry.method} {entry.target} HTTP/1.1",
