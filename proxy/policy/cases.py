@@ -86,7 +86,8 @@ class Expected(Written):
         default="permit", description="What is expected; all else is denied."
     )
     redact: Redact = Field(
-        default=Redact(), description="Exactly what is taken out; absent: nothing."
+        default=Redact(),
+        description="Exactly what is taken out of a resource of this type; absent: nothing.",
     )
 
 

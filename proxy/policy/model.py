@@ -116,7 +116,7 @@ class Target(Written):
         min_length=1,
         description=(
             "What the patient's Consents say to this request: `permit` (which includes `named`), `named` (permit by a "
-            "provision that names the caller), `none` (the patient has no Consent), `deny`."
+            "provision that names the caller), `none` (no Consent of the patient applies), `deny`."
         ),
     )
 
@@ -165,6 +165,11 @@ class Redact(Written):
         plain = ((name, path, "") for name in OPERATORS[:-1] for path in getattr(self, name))
         replaced = (("replace", path, value) for path, value in self.replace.items())
         return tuple(sorted((*plain, *replaced)))
+
+    def entries_for(self, resource_type: str) -> tuple[tuple[str, str, str], ...]:
+        """Give the redactions that concern a resource of this type."""
+        heads = ("*", resource_type)
+        return tuple(entry for entry in self.entries() if entry[1].split(".")[0] in heads)
 
 
 class Rule(Written):
@@ -294,10 +299,24 @@ class PolicySet:
     digest: str
 
 
-def schema() -> dict[str, JsonValue]:
-    """Give the JSON Schema (2020-12) of a policy file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Policy.model_json_schema(),
-        "title": "Policy file of the FHIR consent gateway",
+def schema(
+    model: type[Written] = Policy, title: str = "Policy file of the consent gateway"
+) -> dict[str, JsonValue]:
+    """Give the JSON Schema (2020-12) of a policy file, or of another of the files beside it."""
+    tree = _without_defaults(model.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **tree, "title": title}
+
+
+def _without_defaults(tree: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Leave out defaults that only say `absent`: an empty list or text may not be written."""
+    kept = {
+        key: value for key, value in tree.items() if key != "default" or not _says_absent(value)
     }
+    return {
+        key: _without_defaults(value) if isinstance(value, dict) else value
+        for key, value in kept.items()
+    }
+
+
+def _says_absent(default: JsonValue) -> bool:
+    return default is None or default == "" or isinstance(default, dict) or default == []
