@@ -5,6 +5,7 @@ Times are seconds since the epoch. `None` in place of a collection means *unknow
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from types import MappingProxyType
 
 from proxy.fhir.coding import Coding, Effect, Identifier
@@ -77,6 +78,20 @@ class Provision:
     data: tuple[ProvisionDatum, ...] = ()
     provisions: tuple["Provision", ...] = ()
 
+    @property
+    def is_detailed(self) -> bool:
+        """Whether it asks for the date, the authors, the profiles or the identity of a resource."""
+        written = any(actor.role and actor.role.code == "AUT" for actor in self.actors)
+        return bool(self.data or self.data_period or self.classes or written)
+
+    def nodes(self) -> Iterator["Provision"]:
+        """Itself and every provision below, in the order of the Consent."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.provisions))
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentDirective:
@@ -97,6 +112,8 @@ class ConsentDirective:
     recorded: float | None = None
     problem: str | None = None
     inert: str | None = None
+    zone: tzinfo = UTC
+    """The zone in which its partial dates were read, and those of the data it speaks of."""
 
     def acts(self, now: float) -> bool:
         """Whether it is to be followed at this instant; one that cannot be computed is always followed (and denies)."""
@@ -119,33 +136,22 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class PatientFacts:
-    """What is known about one patient (`Patient/x`), independent of who asks. `None` = unknown."""
+    """What is known about one patient (`Patient/x`), independent of who asks. `None` = unknown.
+
+    `detailed`: some provision asks for more of a resource than type, labels and codes (dates, authors, instances).
+    """
 
     patient: str
     directives: tuple[ConsentDirective, ...] | None
     memberships: tuple[Membership, ...] | None
+    detailed: bool = field(init=False, compare=False)
     codes: frozenset[str] = field(init=False, compare=False)
     """Codes that some provision asks a resource for; found once, because the facts are kept."""
-    detailed: bool = field(init=False, compare=False)
-    """Whether some provision reads more of a resource than its type, labels and codes."""
 
     def __post_init__(self) -> None:
-        provisions = [
-            one for directive in self.directives or () for one in _provisions(directive.root)
-        ]
-        object.__setattr__(
-            self, "codes", frozenset(code.code for one in provisions for code in one.codes)
-        )
-        detailed = any(
-            one.data or one.data_period or one.classes or one.codes for one in provisions
-        )
-        object.__setattr__(self, "detailed", detailed)
-
-
-def _provisions(provision: Provision) -> Iterator[Provision]:
-    yield provision
-    for below in provision.provisions:
-        yield from _provisions(below)
+        nodes = [node for directive in self.directives or () for node in directive.root.nodes()]
+        object.__setattr__(self, "detailed", any(node.is_detailed for node in nodes))
+        object.__setattr__(self, "codes", frozenset(code.code for node in nodes for code in node.codes))
 
 
 @dataclass(frozen=True, slots=True)
