@@ -20,7 +20,6 @@ from proxy.decision.constraints import BREAK_GLASS, Asking, Question, in_context
 from proxy.decision.model import Reason, Verdict
 from proxy.decision.terminology import most_specific, purpose_lineage
 from proxy.facts.actors import excluded, is_named, names_caller
-from proxy.facts.directive import nodes_of
 from proxy.facts.model import ConsentDirective, Provision
 from proxy.fhir.coding import ACT_REASON, Coding, Effect
 
@@ -85,7 +84,7 @@ def mentions_wanted(directives: Sequence[ConsentDirective]) -> frozenset[str]:
     return frozenset(
         datum.reference
         for directive in directives
-        for node in nodes_of(directive.root)
+        for node in directive.root.nodes()
         for datum in node.data
         if datum.meaning in ("related", "dependents")
     )
@@ -94,7 +93,7 @@ def mentions_wanted(directives: Sequence[ConsentDirective]) -> frozenset[str]:
 def codes_wanted(directives: Sequence[ConsentDirective]) -> frozenset[Coding]:
     """Give the codings whose occurrence in a resource matters: `code` of any provision."""
     return frozenset(
-        code for directive in directives for node in nodes_of(directive.root) for code in node.codes
+        code for directive in directives for node in directive.root.nodes() for code in node.codes
     )
 
 

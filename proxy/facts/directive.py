@@ -6,7 +6,7 @@ Laws: (1) total, any input gives a directive; (2) what is not understood whole i
 because a missing element would mean "no constraint". Base decision and restrictions: standards §6.2. Pure.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Literal
 
@@ -120,19 +120,8 @@ def status_of(
         return "INACTIVE"
     if directive.problem:
         return "UNSUPPORTED"
-    unknown = any(
-        _unidentified(actor) for node in nodes_of(directive.root) for actor in node.actors
-    )
+    unknown = any(_unidentified(actor) for node in directive.root.nodes() for actor in node.actors)
     return "LIMIT" if unknown else "ENFORCEABLE"
-
-
-def nodes_of(root: Provision) -> Iterator[Provision]:
-    """Every provision of a tree, the root first."""
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(reversed(node.provisions))
 
 
 def _unidentified(actor: Actor) -> bool:

@@ -151,7 +151,9 @@ class PatientFacts:
     def __post_init__(self) -> None:
         nodes = [node for directive in self.directives or () for node in directive.root.nodes()]
         object.__setattr__(self, "detailed", any(node.is_detailed for node in nodes))
-        object.__setattr__(self, "codes", frozenset(code.code for node in nodes for code in node.codes))
+        object.__setattr__(
+            self, "codes", frozenset(code.code for node in nodes for code in node.codes)
+        )
 
 
 @dataclass(frozen=True, slots=True)
