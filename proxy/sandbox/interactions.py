@@ -4,11 +4,14 @@ The table `_ROUTES` names method and shape of the path; everything behind it is 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
 from proxy.sandbox import bundle, everything
 from proxy.sandbox.body import Draft, draft_of, is_id
 from proxy.sandbox.capability import capability
+from proxy.sandbox.dates import interval_of
 from proxy.sandbox.include import included
 from proxy.sandbox.index import Index
 from proxy.sandbox.model import Answer, Ask, FhirError, Pairs, Version, failed, invalid, outcome
@@ -19,6 +22,8 @@ from proxy.sandbox.search import Search
 from proxy.sandbox.store import Store
 
 _LITERALS = {"metadata", "_history", "_search", "$everything"}
+_SUBSETS = {"_elements", "_summary"}
+OK = 200
 _PLACES = ("T", "id", "C", "vid")
 
 
@@ -61,8 +66,13 @@ class Interactions:
     # Reading
 
     def read(self, ask: Ask) -> Answer:
-        """Answer read."""
-        return _content(ask, self.store.read(ask.path[0], ask.path[1]))
+        """Answer read, in whole or as the subset that `_elements` or `_summary` ask for."""
+        found = _content(ask, self.store.read(ask.path[0], ask.path[1]))
+        if not ask.query or found.version is None or found.status != OK:
+            return found
+        asked = tuple(pair for pair in ask.query if pair[0] in _SUBSETS)
+        query = self.search.query(ask.path[0], asked, ask.base)
+        return replace(found, body=bundle.shown(found.version, query, self.store.definitions))
 
     def vread(self, ask: Ask) -> Answer:
         """Answer vread."""
@@ -82,8 +92,10 @@ class Interactions:
         count = query.get("_count", str(DEFAULT_COUNT))
         if not count.isdecimal():
             raise invalid("_count must be a whole number")
-        since = query.get("_since", "")
-        kept = tuple(version for version in found if version.updated >= since)
+        since = interval_of(query["_since"]) if "_since" in query else (0.0, 0.0)
+        if since is None:
+            raise invalid("_since must be an instant")
+        kept = tuple(v for v in found if _instant(v) >= since[0])
         snapshot = Snapshot(
             "history", kept, _history_entries, max(1, min(int(count), MAX_COUNT)), len(kept)
         )
@@ -120,8 +132,11 @@ class Interactions:
         if ask.path[0] != "Patient":
             raise invalid(f"$everything is not known for {ask.path[0]}")
         patient = self.store.read(*ask.path[:2])
-        query = self.search.query("Patient", ask.query, ask.base)
-        return self._searchset(ask, query, everything.everything(self.index, patient), ask.query)
+        rest = tuple(pair for pair in ask.query if pair[0] != "_type")
+        types = frozenset(filter(None, dict(ask.query).get("_type", "").split(",")))
+        found = everything.everything(self.index, patient)
+        kept = [version for version in found if not types or version.type in types]
+        return self._searchset(ask, self.search.query("Patient", rest, ask.base), kept, ask.query)
 
     def page(self, ask: Ask) -> Answer:
         """Answer a next or previous link."""
@@ -290,6 +305,10 @@ def _require_match(ask: Ask, before: Version | None) -> None:
 def _self_url(ask: Ask, pairs: Pairs) -> str:
     url = "/".join((ask.base, *ask.path))
     return f"{url}?{urlencode(pairs, safe=':/|,$')}" if pairs else url
+
+
+def _instant(version: Version) -> float:
+    return datetime.fromisoformat(version.updated).timestamp()
 
 
 def _history_entries(base: str, versions: tuple[Version, ...]) -> list[bytes]:
