@@ -30,14 +30,6 @@ TESTS = "tests"
 
 Content = TypeVar("Content", bound=Written)
 
-SCHEMAS: dict[str, tuple[type[Written], str]] = {
-    "policy.schema.json": (Policy, "Policy file of the consent gateway"),
-    "terms.schema.json": (Terms, "terms.yaml: names for codes"),
-    "labels.schema.json": (LabelFile, "labels.yaml: labelling rules and known labels"),
-    "cases.schema.json": (CaseFile, "Test cases of policies"),
-}
-"""The printed schemas of `policies/schema/`: file name, model, title."""
-
 
 def load(directory: Path) -> PolicySet:
     """Read all policies of a directory; raise `UnusableError` with every finding as `file:line: message`."""

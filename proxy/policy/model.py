@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from proxy.fhir.coding import Coding, Effect
@@ -297,26 +297,3 @@ class PolicySet:
     labels: Labels
     matrix: Matrix | None
     digest: str
-
-
-def schema(
-    model: type[Written] = Policy, title: str = "Policy file of the consent gateway"
-) -> dict[str, JsonValue]:
-    """Give the JSON Schema (2020-12) of a policy file, or of another of the files beside it."""
-    tree = _without_defaults(model.model_json_schema())
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **tree, "title": title}
-
-
-def _without_defaults(tree: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Leave out defaults that only say `absent`: an empty list or text may not be written."""
-    kept = {
-        key: value for key, value in tree.items() if key != "default" or not _says_absent(value)
-    }
-    return {
-        key: _without_defaults(value) if isinstance(value, dict) else value
-        for key, value in kept.items()
-    }
-
-
-def _says_absent(default: JsonValue) -> bool:
-    return default is None or default == "" or isinstance(default, dict) or default == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import orjson
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.errors import Finding, UnusableError
@@ -34,11 +34,17 @@ def parse(file: str, text: str, model: type[Content_co]) -> Source[Content_co]:
         document = read(text)
     except NotStrictError as error:
         raise UnusableError(Finding(file, error.line, error.message)) from error
+    return Source(file, document, content_of(file, document, document.tree, model))
+
+
+def content_of(
+    file: str, document: Document, tree: JsonValue, model: type[Content_co]
+) -> Content_co:
+    """Validate a tree that was made from a document; raise `UnusableError` with every finding and its line."""
     try:
-        content = model.model_validate_json(orjson.dumps(document.tree))
+        return model.model_validate_json(orjson.dumps(tree))
     except ValidationError as error:
         raise UnusableError(*_findings(file, document, error.errors(include_url=False))) from error
-    return Source(file, document, content)
 
 
 def _findings(file: str, document: Document, errors: Iterable[ErrorDetails]) -> list[Finding]:
