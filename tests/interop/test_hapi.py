@@ -3,96 +3,24 @@
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 import orjson
 import pytest
 from aiohttp import ClientSession
 
 from tests.interop.asking import Ask
+from tests.interop.resources import (
+    LABEL,
+    audit_event,
+    bundle,
+    bundle_of,
+    get,
+    new_id,
+    observation,
+    patient,
+    put,
+)
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-LABEL = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
-
-
-class Link(msgspec.Struct):
-    relation: str
-    url: str
-
-
-class Answer(msgspec.Struct, rename={"status_code": "status"}):
-    status_code: str
-
-
-class Entry(msgspec.Struct):
-    resource: dict[str, Any] | None = None
-    response: Answer | None = None
-
-
-class Bundle(msgspec.Struct):
-    type: str
-    total: int | None = None
-    link: list[Link] = []
-    entry: list[Entry] = []
-
-    def ids(self) -> list[str]:
-        return [entry.resource["id"] for entry in self.entry if entry.resource]
-
-    def statuses(self) -> list[str]:
-        return [entry.response.status_code[:3] for entry in self.entry if entry.response]
-
-    def next(self) -> str | None:
-        return next((link.url for link in self.link if link.relation == "next"), None)
-
-
-def bundle(body: object) -> Bundle:
-    return msgspec.convert(body, Bundle)
-
-
-def new_id() -> str:
-    return f"t-{uuid4()}"
-
-
-def put(resource: dict[str, Any]) -> dict[str, Any]:
-    url = f"{resource['resourceType']}/{resource['id']}"
-    return {"resource": resource, "request": {"method": "PUT", "url": url}}
-
-
-def get(url: str) -> dict[str, Any]:
-    return {"request": {"method": "GET", "url": url}}
-
-
-def bundle_of(kind: str, *entries: dict[str, Any]) -> dict[str, Any]:
-    return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
-
-
-def patient(id_: str) -> dict[str, Any]:
-    return {"resourceType": "Patient", "id": id_, "active": True}
-
-
-def observation(id_: str, patient_id: str) -> dict[str, Any]:
-    return {
-        "resourceType": "Observation",
-        "id": id_,
-        "meta": {"security": [LABEL]},
-        "status": "final",
-        "code": {"text": "weight"},
-        "subject": {"reference": f"Patient/{patient_id}"},
-    }
-
-
-def audit_event(id_: str, **more: object) -> dict[str, Any]:
-    return {
-        "resourceType": "AuditEvent",
-        "id": id_,
-        "type": {
-            "system": "http://terminology.hl7.org/CodeSystem/audit-event-type",
-            "code": "rest",
-        },
-        "recorded": "2026-01-01T00:00:00.123Z",
-        "agent": [{"who": {"identifier": {"value": "someone"}}, "requestor": True}],
-        "source": {"observer": {"display": "gateway"}},
-        **more,
-    }
 
 
 @pytest.fixture
@@ -216,6 +144,22 @@ async def test_a_page_has_twenty_entries_unless_asked_and_up_to_a_thousand(
 async def test_an_unknown_parameter_is_refused_unless_the_client_is_lenient(ask: Ask) -> None:
     assert (await ask("GET", "Observation?nonsense=1"))[0] == 400
     assert (await ask("GET", "Observation?nonsense=1", {"Prefer": "handling=lenient"}))[0] == 200
+
+
+async def test_an_unknown_parameter_that_begins_with_an_underscore_is_ignored(
+    ask: Ask, known: str
+) -> None:
+    status, _, body = await ask("GET", f"Patient?_id={known}&_nonsense=1")
+    assert (status, bundle(body).ids()) == (200, [known])
+
+
+async def test_a_search_with_many_matches_has_a_total_only_on_request(ask: Ask) -> None:
+    tag = {"system": "urn:test", "code": new_id()}
+    written = [put(patient(new_id()) | {"meta": {"tag": [tag]}}) for _ in range(60)]
+    await ask("POST", "", body=bundle_of("transaction", *written))
+    query = f"Patient?_tag={tag['code']}&_count=5"
+    assert bundle((await ask("GET", query))[2]).total is None
+    assert bundle((await ask("GET", f"{query}&_total=accurate"))[2]).total == 60
 
 
 async def test_a_batch_answers_each_entry_for_itself(ask: Ask, known: str) -> None:
