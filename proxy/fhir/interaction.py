@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import assert_never
 
 from proxy.errors import CallerError, Refusal
 from proxy.fhir import negotiation, query
@@ -202,13 +203,15 @@ def _request_of(
 
 def path_of(request: FhirRequest) -> str:
     """Write the path of a request below a FHIR base, without a leading slash."""
-    if request.interaction is Interaction.CAPABILITIES:
-        return "metadata"
     instance = "/".join(filter(None, (request.type, request.id)))
     match request.interaction:
+        case Interaction.CAPABILITIES:
+            return "metadata"
         case Interaction.VREAD:
             return f"{instance}/_history/{request.version}"
         case Interaction.HISTORY_INSTANCE:
             return f"{instance}/_history"
         case Interaction.READ | Interaction.SEARCH_TYPE:
             return instance
+        case _:
+            assert_never(request.interaction)

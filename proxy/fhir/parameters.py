@@ -75,7 +75,12 @@ def _is_plain(param: SearchParam) -> bool:
 
 def targets_of(resource_type: str, param: SearchParam, definitions: Definitions) -> frozenset[str]:
     """Give the types that a reference parameter of a type can really name: by its definition and its elements'."""
-    elements = definitions.references.get(resource_type, {})
+    return _targets_of(resource_type, param, definitions.fhir_version)
+
+
+@functools.cache
+def _targets_of(resource_type: str, param: SearchParam, fhir_version: str) -> frozenset[str]:
+    elements = definitions_of(fhir_version).references.get(resource_type, {})
     named = frozenset(target for path in param.paths for target in elements.get(path, ()))
     return frozenset(param.targets) & named if named else frozenset(param.targets)
 

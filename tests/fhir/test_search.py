@@ -174,7 +174,8 @@ def test_what_is_written_reads_as_the_same_request(
     base: FhirRequest, pairs: list[tuple[str, str, str]]
 ) -> None:
     try:
-        once = with_parameters(base, tuple((k + s, v) for k, s, v in pairs), R4, PUBLIC)
+        text = encode_query((key + suffix, value) for key, suffix, value in pairs)
+        once = with_parameters(base, pairs_of(text), R4, PUBLIC)
     except CallerError:
         return
     written = encode_query(canonical_query(once))
