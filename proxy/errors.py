@@ -50,7 +50,9 @@ TELLS: dict[Refusal, Tell] = {
     Refusal.MALFORMED: Tell(400, "invalid", "the request cannot be understood"),
     Refusal.PARAMETER: Tell(400, "not-supported", "a parameter is unknown or not allowed here"),
     Refusal.FORBIDDEN: Tell(403, "forbidden", "this interaction is not allowed to this caller"),
-    Refusal.PATIENT_REFUSED: Tell(403, "forbidden", "this patient's data are not open to this caller"),
+    Refusal.PATIENT_REFUSED: Tell(
+        403, "forbidden", "this patient's data are not open to this caller"
+    ),
     Refusal.NOT_FOUND: Tell(404, "not-found", "no such resource"),
     Refusal.METHOD: Tell(405, "not-supported", "this method is not allowed here"),
     Refusal.NOT_ACCEPTABLE: Tell(406, "not-supported", "only application/fhir+json is served"),

@@ -1,8 +1,28 @@
-"""The Envelope: only what a decision needs of a resource; the letter stays closed (architecture §3)."""
+"""The Envelope: only what a decision needs of a resource; the letter stays closed (architecture §3).
 
-from dataclasses import dataclass
+Strategy: one msgspec decoder, a union over all resource types tagged by `resourceType`, whose structs hold `id`,
+`meta`, `contained` and the elements of the tables in `compartment`. It skips everything else without building it. What does
+not decode is no resource we know: `UnreadableError`, and the resource is withheld.
 
-from proxy.fhir.coding import Coding
+Codings deep inside are not decoded: a resource whose bytes contain none of the wanted codes has none of the wanted
+codings; only on a hit it is walked whole (`codings_of`).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Union
+
+import msgspec
+
+from proxy.fhir.coding import INLINE_LABEL, Coding, coding_of
+from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
+from proxy.fhir.links import reference_of
+
+
+class UnreadableError(Exception):
+    """A resource that cannot be read as one; the text never quotes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +30,7 @@ class Envelope:
     """What a decision reads of one resource. References are normalised (`Patient/x`).
 
     `patients` is `None` when it cannot be told whom the resource is about: then it is denied.
-    `date` is the clinical date as written; `codes` every coding of the elements that say what it is.
+    `date` is the clinical date as written; `codes` are those of the wanted codings that occur anywhere inside.
     """
 
     type: str
@@ -18,12 +38,302 @@ class Envelope:
     version: str
     last_updated: str
     labels: frozenset[Coding]
+    """`meta.security` of the resource and of what it contains, and all inline labels (DS4P), normalised."""
     patients: frozenset[str] | None
     authors: frozenset[str]
     date: str
     codes: frozenset[Coding]
     profiles: frozenset[str]
-    inline: bool
-    """Whether inline security labels occur anywhere inside (DS4P)."""
-    contained: frozenset[str] = frozenset()
-    """Types of contained resources."""
+
+    @property
+    def reference(self) -> str:
+        """`Type/id`."""
+        return f"{self.type}/{self.id}"
+
+    def under(self, current: "Envelope") -> "Envelope":
+        """This older version, judged also by the labels and the patients of the current one (T-47)."""
+        unknown = self.patients is None or current.patients is None
+        patients = None if unknown else (self.patients or _NOBODY) | (current.patients or _NOBODY)
+        return replace(
+            self,
+            labels=self.labels | current.labels,
+            codes=self.codes | current.codes,
+            patients=patients,
+        )
+
+
+class Wanted:
+    """Which codings an envelope should carry: code strings and prefixes of codes, compared without case."""
+
+    __slots__ = ("codes", "prefixes")
+
+    def __init__(self, codes: Iterable[str] = (), prefixes: Iterable[str] = ()) -> None:
+        self.codes = frozenset(code.lower().encode() for code in codes)
+        self.prefixes = tuple(sorted({prefix.lower().encode() for prefix in prefixes}))
+
+    def __or__(self, codes: frozenset[str]) -> "Wanted":
+        other = Wanted()
+        other.codes = self.codes | {code.lower().encode() for code in codes}
+        other.prefixes = self.prefixes
+        return other
+
+    def __bool__(self) -> bool:
+        return bool(self.codes or self.prefixes)
+
+    def __contains__(self, code: bytes) -> bool:
+        lower = code.lower()
+        return lower in self.codes or lower.startswith(self.prefixes)
+
+
+class _Reference(msgspec.Struct):
+    reference: str | None = None
+    type: str | None = None
+
+
+class _Coding(msgspec.Struct):
+    system: str | None = None
+    code: str | None = None
+
+
+class _Meta(msgspec.Struct):
+    versionId: str = ""  # noqa: N815  (FHIR's name)
+    lastUpdated: str = ""  # noqa: N815
+    security: list[_Coding] | None = None
+    profile: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """One table row, ready to be followed: the path's steps, and whether any target may stand there."""
+
+    steps: tuple[str, ...]
+    transparent: bool
+
+
+def _nested(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> Any:
+    """The msgspec type for elements below one name: each may be single or repeated (R4 and R5 differ)."""
+    rests = [path for path in paths if path]
+    if not rests:
+        return leaf | list[leaf] | None
+    struct = _struct(name, rests, leaf)
+    return struct | list[struct] | None
+
+
+def _struct(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> type[msgspec.Struct]:
+    return msgspec.defstruct(name, _fields(name, paths, leaf), rename=_spelled)
+
+
+def _fields(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> list[tuple[str, Any, Any]]:
+    heads: dict[str, list[tuple[str, ...]]] = {}
+    for head, *rest in paths:
+        heads.setdefault(head, []).append(tuple(rest))
+    return [
+        (head + "_", _nested(name + "_" + head, rests, leaf), None) for head, rests in heads.items()
+    ]
+
+
+def _spelled(field: str) -> str:
+    return field.removesuffix("_")
+
+
+def _split(paths: Iterable[str]) -> list[tuple[str, ...]]:
+    return [tuple(path.split(".")) for path in paths]
+
+
+def _resource_struct(rtype: str) -> type[msgspec.Struct]:
+    references = _split(dict.fromkeys((*ABOUT.get(rtype, ()), *AUTHORS.get(rtype, ()))))
+    fields: list[tuple[str, Any, Any]] = [
+        ("id_", str, ""),
+        ("meta_", _Meta | None, None),
+        ("contained_", list[msgspec.Raw] | None, None),
+    ]
+    fields += _fields(rtype, references, _Reference)
+    dated = [
+        path for path in _split(DATES.get(rtype, ())) if path[0] not in {f[0][:-1] for f in fields}
+    ]
+    fields += _fields(rtype + "_date", dated, str)
+    return msgspec.defstruct(rtype, fields, tag_field="resourceType", tag=rtype, rename=_spelled)
+
+
+def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
+    """Every value at the end of the steps, through lists."""
+    if node is None:
+        return
+    if isinstance(node, list):
+        for item in node:
+            yield from _values(item, steps)
+    elif steps:
+        yield from _values(getattr(node, steps[0] + "_", None), steps[1:])
+    else:
+        yield node
+
+
+_ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
+_CODE = re.compile(rb'"code"\s*:\s*"([^"\\]*)"')
+
+
+class EnvelopeReader:
+    """Reads envelopes of one FHIR version. `bases` are the URLs under which references are our own.
+
+    `wanted` are the codes for which `Envelope.codes` is asked (labelling rules, matrix, Consent provisions).
+    """
+
+    def __init__(self, types: Iterable[str], bases: tuple[str, ...], wanted: Wanted) -> None:
+        names = sorted(set(types))
+        self._decoder = msgspec.json.Decoder(Union[tuple(_resource_struct(name) for name in names)])  # noqa: UP007
+        self._about = {name: _elements(name, ABOUT) for name in names}
+        self._authors = {name: _elements(name, AUTHORS) for name in names}
+        self._dates = {name: _elements(name, DATES) for name in names}
+        self.normal: Callable[[str], str | None] = lru_cache(maxsize=65536)(
+            lambda text: reference_of(text, bases)
+        )
+        """A reference as `Type/id`, or None when it is not one of ours."""
+        self._wanted = wanted
+
+    def wanting(self, codes: frozenset[str]) -> "EnvelopeReader":
+        """A reader that looks for these codes too; itself when they are already looked for."""
+        if all(code.encode() in self._wanted for code in codes):
+            return self
+        other = object.__new__(EnvelopeReader)
+        other.__dict__.update(self.__dict__)
+        other._wanted = self._wanted | codes
+        return other
+
+    def read(self, raw: bytes | msgspec.Raw) -> Envelope:
+        """The envelope of one resource; `UnreadableError` when it is none."""
+        data = bytes(raw)
+        try:
+            node = self._decoder.decode(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise UnreadableError("not a resource of a known type and shape") from None
+        if not _ID.fullmatch(node.id_) or (node.meta_ and not _ID.fullmatch(node.meta_.versionId)):
+            raise UnreadableError("the resource's id is no FHIR id")
+        return self._envelope(node, data)
+
+    def _envelope(self, node: Any, data: bytes) -> Envelope:
+        rtype = type(node).__name__
+        meta: _Meta = node.meta_ or _EMPTY
+        inner = [self.read(raw) for raw in node.contained_ or ()]
+        return Envelope(
+            type=rtype,
+            id=node.id_,
+            version=meta.versionId,
+            last_updated=meta.lastUpdated,
+            labels=_labels(meta, inner, data),
+            patients=self._patients(node, rtype, inner),
+            authors=self._named(node, self._authors[rtype]),
+            date=self._date(node, rtype) or meta.lastUpdated,
+            codes=self._codes(data),
+            profiles=frozenset(meta.profile or ()),
+        )
+
+    def _patients(self, node: Any, rtype: str, inner: list[Envelope]) -> frozenset[str] | None:
+        if rtype == "Patient":
+            return frozenset({f"Patient/{node.id_}"}) if node.id_ else None
+        if rtype in OPAQUE:
+            return None
+        found: set[str] = set()
+        for element in self._about[rtype]:
+            for value in _values(node, element.steps):
+                if not self._add_patient(found, value, element):
+                    return None
+        for envelope in inner:
+            if envelope.patients is None:
+                return None
+            found |= envelope.patients
+        return frozenset(found)
+
+    def _add_patient(self, found: set[str], value: _Reference, element: _Element) -> bool:
+        """Whether the reference can be told; a Patient is added. INVARIANT: what cannot be told is `False`."""
+        target = self.normal(value.reference) if value.reference else None
+        if target is None:
+            return False
+        rtype = target.partition("/")[0]
+        if rtype == "Patient":
+            found.add(target)
+        return rtype != "Group" and not (element.transparent and rtype != "Patient")
+
+    def _named(self, node: Any, elements: tuple[_Element, ...]) -> frozenset[str]:
+        if not elements:
+            return _NOBODY
+        references = (
+            value.reference for element in elements for value in _values(node, element.steps)
+        )
+        normal = (self.normal(reference) for reference in references if reference)
+        return frozenset(target for target in normal if target)
+
+    def _date(self, node: Any, rtype: str) -> str:
+        for element in self._dates[rtype]:
+            for value in _values(node, element.steps):
+                if value and isinstance(value, str):
+                    return value
+        return ""
+
+    def _codes(self, data: bytes) -> frozenset[Coding]:
+        if not self._wanted:
+            return frozenset()
+        if b"\\" not in data and not any(code in self._wanted for code in _CODE.findall(data)):
+            return frozenset()
+        return frozenset(
+            coding for coding in codings_of(data) if coding.code.encode() in self._wanted
+        )
+
+
+_EMPTY = _Meta()
+_NOBODY: frozenset[str] = frozenset()
+
+
+def _elements(rtype: str, table: dict[str, tuple[str, ...]]) -> tuple[_Element, ...]:
+    return tuple(
+        _Element(tuple(path.split(".")), f"{rtype}.{path}" in TRANSPARENT)
+        for path in table.get(rtype, ())
+    )
+
+
+def _labels(meta: _Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding]:
+    labels = {coding_of(label.system, label.code) for label in meta.security or ()}
+    for envelope in inner:
+        labels |= envelope.labels
+    if b"inline-sec-label" in data or b"\\" in data:
+        labels |= set(_inline_labels(_tree(data)))
+    return frozenset(labels)
+
+
+def _tree(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        raise UnreadableError("not JSON") from None
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object inside, without recursion."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            yield node
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+
+
+def codings_of(data: bytes) -> Iterator[Coding]:
+    """Every coding anywhere in a resource: contained resources, components, extensions and quantities included."""
+    for node in _nodes(_tree(data)):
+        code = node.get("code")
+        if isinstance(code, str):
+            system = node.get("system")
+            yield coding_of(system if isinstance(system, str) else "", code)
+
+
+def _inline_labels(tree: Any) -> Iterator[Coding]:
+    """Values of the DS4P inline label extension, at any depth (standards LBL-9..11)."""
+    for node in _nodes(tree):
+        if node.get("url") == INLINE_LABEL:
+            value = node.get("valueCoding")
+            value = value if isinstance(value, dict) else {}
+            system, code = value.get("system"), value.get("code")
+            yield coding_of(
+                system if isinstance(system, str) else "", code if isinstance(code, str) else ""
+            )

@@ -1,0 +1,119 @@
+"""Record: what is learnt of one request while it is answered, until it becomes its journal Entry.
+
+The one mutable value of the flow. Nothing is taken away from it: a failure half-way leaves what was known (BALP-16).
+"""
+
+from dataclasses import dataclass, field
+
+from proxy.audit.entry import Actor, Entry, Judged, Touched
+from proxy.decision.model import Decision
+from proxy.errors import ProxyError
+from proxy.fhir.interaction import FhirRequest, RawRequest
+from proxy.identity.principal import Principal
+
+LONGEST_TARGET = 8192
+"""Characters of target and form that are kept; longer ones are cut (a URL of a megabyte is an attack on the journal)."""
+
+
+@dataclass(slots=True)
+class Record:
+    """The record of one request under way."""
+
+    id: str
+    recorded: float
+    raw: RawRequest
+    policy_digest: str = ""
+    request: FhirRequest | None = None
+    principal: Principal | None = None
+    error: ProxyError | None = None
+    judged: list[Judged] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+    _known: dict[tuple[int, tuple[str, ...]], tuple[int, Decision]] = field(default_factory=dict)
+    """By identity: decisions of one request are memoised, and hashing one reads all its reasons."""
+
+    def decide(self, decision: Decision, patients: tuple[str, ...] = ()) -> int:
+        """Keeps a decision once; gives its index."""
+        key = (id(decision), patients)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = (len(self.judged), decision)
+            self.judged.append(_judged(decision, patients))
+        return known[0]
+
+    def touch(
+        self,
+        reference: str,
+        outcome: str,
+        decision: Decision | None,
+        patients: tuple[str, ...],
+        redacted: tuple[str, ...],
+    ) -> None:
+        """Notes what became of one resource."""
+        index = -1 if decision is None else self.decide(decision, patients)
+        self.touched.append(Touched(reference, outcome, patients, redacted, index))
+
+    def entry(self, status: int) -> Entry:
+        """The journal entry, once the answer's status is known."""
+        raw, request = self.raw, self.request
+        return Entry(
+            id=self.id,
+            recorded=self.recorded,
+            request_id=raw.request_id,
+            outcome=_outcome(status),
+            status=status,
+            method=raw.method[:16],
+            target=raw.target[:LONGEST_TARGET],
+            interaction=request.interaction.value if request else "",
+            type=request.type if request else "",
+            resource_id=request.id if request else "",
+            version=request.version if request else "",
+            form=raw.body[:LONGEST_TARGET].decode("utf-8", "backslashreplace"),
+            accept=raw.headers.get("accept", "")[:256],
+            peer=raw.peer,
+            actor=actor_of(self.principal),
+            refusal=self.error.refusal.value if self.error else "",
+            detail=self.error.detail if self.error else "",
+            policy_digest=self.policy_digest,
+            decisions=tuple(self.judged),
+            touched=tuple(self.touched),
+        )
+
+
+def _outcome(status: int) -> str:
+    if status < 400:
+        return "permitted"
+    return "denied" if status < 500 else "failed"
+
+
+def _judged(decision: Decision, patients: tuple[str, ...]) -> Judged:
+    return Judged(
+        effect=decision.effect.value,
+        reasons=tuple(
+            (one.voice, one.verdict.value, one.source, one.sentence) for one in decision.reasons
+        ),
+        consents=tuple(sorted(decision.consents)),
+        patients=patients,
+    )
+
+
+NOBODY = Actor()
+
+
+def actor_of(principal: Principal | None) -> Actor:
+    """The principal as recorded."""
+    if principal is None:
+        return NOBODY
+    organization = principal.organization
+    return Actor(
+        issuer=principal.issuer,
+        subject=principal.subject,
+        client_id=principal.client_id,
+        token_id=principal.token_id,
+        kind=principal.kind.value,
+        fhir_user=principal.fhir_user or "",
+        name=principal.name or "",
+        roles=tuple(sorted((role.system, role.code) for role in principal.roles)),
+        purposes=tuple(sorted(principal.purposes)),
+        organization=(organization.system, organization.value) if organization else ("", ""),
+        organization_name=principal.organization_name or "",
+    )

@@ -1,0 +1,193 @@
+"""Policy rules, compiled, and how one target matches: yes, no, or unknown (XACML Target).
+
+A rule is matched in two steps. What depends on the caller and the interaction alone is matched once per request
+(`Standing`); what depends on the resource and its patient once per signature. Values inside a list OR, fields AND.
+INVARIANT: unknown never matches a permit, and always matches a deny (decisions §2).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+
+from proxy.decision.model import Obligations, Redaction
+from proxy.decision.terminology import PURPOSES, RANK
+from proxy.facts.model import ActorClosure
+from proxy.fhir.coding import Coding, Effect
+from proxy.identity.principal import Principal
+from proxy.policy.model import PolicySet, PrincipalTarget, Rule
+
+T = TypeVar("T")
+Ternary: TypeAlias = bool | None
+"""Yes, no, or `None`: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule with its names resolved to codings, purposes and ranks. Empty sets are no constraint."""
+
+    id: str
+    effect: Effect
+    tag: str
+    absolute: bool
+    lifts: frozenset[str]
+    obligations: Obligations
+    sentence: str
+    principal: PrincipalTarget
+    roles: frozenset[Coding]
+    organization_types: frozenset[Coding]
+    purposes: frozenset[str]
+    interactions: frozenset[str]
+    types: frozenset[str]
+    labels: frozenset[Coding]
+    above: int | None
+    relationships: frozenset[str]
+    consent: frozenset[str]
+
+    @property
+    def reaches_resources(self) -> bool:
+        """Whether anything beyond the caller and the interaction decides if it matches."""
+        return (
+            bool(self.types or self.labels or self.relationships or self.consent)
+            or self.above is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A rule that may still apply to this request: `certain` is false where the caller's part is unknown."""
+
+    rule: CompiledRule
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a rule asks of one resource and one of its patients. `relationships` is `None` when unknown."""
+
+    type: str
+    labels: frozenset[Coding]
+    rank: int | None
+    relationships: frozenset[str] | None
+    proven: frozenset[str]
+    """Relationships that hold for certain even when others are unknown (`author`)."""
+    consent: frozenset[str]
+    """The verdicts the Consents' voice counts as: `permit`, `named`, `none`, `deny`; empty when no Consent is asked."""
+
+
+def compile_rule(rule: Rule, policies: PolicySet) -> CompiledRule:
+    """A rule with every name resolved."""
+    target, terms = rule.target, policies.terms
+    redactions = frozenset(Redaction(*entry) for entry in rule.redact.entries())
+    above = target.resource.confidentiality_above
+    return CompiledRule(
+        id=rule.id,
+        effect=Effect(rule.effect),
+        tag=rule.tag,
+        absolute=rule.absolute,
+        lifts=frozenset(rule.lifts),
+        obligations=Obligations(redactions, frozenset(rule.notify)),
+        sentence=rule.description or policies.sources.get(rule.id, ""),
+        principal=target.principal,
+        roles=_union(terms.role(name) for name in target.principal.role),
+        organization_types=_union(
+            terms.organization_type(name) for name in target.principal.organization_type
+        ),
+        purposes=_union(_purposes_under(code) for code in target.purpose),
+        interactions=frozenset(target.interaction),
+        types=frozenset(target.resource.type),
+        labels=frozenset(terms.coding(label) for label in target.resource.label),
+        above=None if above is None else RANK[above],
+        relationships=frozenset(target.principal.relationship),
+        consent=frozenset(target.consent),
+    )
+
+
+def _purposes_under(code: str) -> frozenset[str]:
+    """The purpose and all its descendants in v3-ActReason."""
+    return frozenset({code, *(one for one, line in PURPOSES.items() if code in line)})
+
+
+def _union(sets: Iterable[frozenset[T]]) -> frozenset[T]:
+    return frozenset().union(*sets)
+
+
+def stand(
+    rules: Iterable[CompiledRule],
+    principal: Principal,
+    closure: ActorClosure,
+    purposes: frozenset[str],
+    interaction: str,
+) -> tuple[Standing, ...]:
+    """The rules that may still apply, given who asks and how."""
+    matched = (
+        (rule, _all(_standing_parts(rule, principal, closure, purposes, interaction)))
+        for rule in rules
+    )
+    return tuple(
+        Standing(rule, certain=match is True)
+        for rule, match in matched
+        if match is True or (match is None and rule.effect is Effect.DENY)
+    )
+
+
+def _standing_parts(
+    rule: CompiledRule,
+    principal: Principal,
+    closure: ActorClosure,
+    purposes: frozenset[str],
+    interaction: str,
+) -> Iterable[Ternary]:
+    target = rule.principal
+    yield not rule.interactions or interaction in rule.interactions
+    yield not target.kind or principal.kind.value in target.kind
+    yield not target.client or principal.client_id in target.client
+    yield not rule.purposes or not rule.purposes.isdisjoint(purposes)
+    yield _holds(rule.roles, principal.roles | closure.roles, complete=closure.complete)
+    yield _holds(rule.organization_types, closure.organization_types, complete=closure.complete)
+
+
+def _holds(wanted: frozenset[Coding], held: frozenset[Coding], *, complete: bool) -> Ternary:
+    if not wanted or not wanted.isdisjoint(held):
+        return True
+    return False if complete else None
+
+
+def matches(rule: CompiledRule, about: About) -> Ternary:
+    """How the rest of a rule's target fits one resource and patient."""
+    return _all(_resource_parts(rule, about))
+
+
+def _resource_parts(rule: CompiledRule, about: About) -> Iterable[Ternary]:
+    yield not rule.types or about.type in rule.types
+    yield not rule.labels or not rule.labels.isdisjoint(about.labels)
+    if rule.above is not None:
+        yield None if about.rank is None else about.rank > rule.above
+    if rule.relationships:
+        yield _related(rule.relationships, about)
+    yield not rule.consent or not rule.consent.isdisjoint(about.consent)
+
+
+def _related(wanted: frozenset[str], about: About) -> Ternary:
+    if not wanted.isdisjoint(about.proven):
+        return True
+    if about.relationships is None:
+        return None if wanted - {"author"} else False
+    return not wanted.isdisjoint(about.relationships)
+
+
+def _all(parts: Iterable[Ternary]) -> Ternary:
+    """Ternary AND: no beats unknown, unknown beats yes."""
+    answer: Ternary = True
+    for part in parts:
+        if part is False:
+            return False
+        if part is None:
+            answer = None
+    return answer
+
+
+def by_effect(standing: Iterable[Standing]) -> Mapping[Effect, tuple[Standing, ...]]:
+    """The standing rules, permits and denies apart."""
+    rules = tuple(standing)
+    return {effect: tuple(one for one in rules if one.rule.effect is effect) for effect in Effect}

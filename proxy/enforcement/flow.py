@@ -1,0 +1,120 @@
+"""The flow of one request, top to bottom: understand, identify, open the case, perform, record (architecture §2)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from proxy.audit.record import Record
+from proxy.decision.decide import Case, decide_request, open_case
+from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.house import House
+from proxy.enforcement.several import history, search
+from proxy.enforcement.single import answer, read, vread
+from proxy.errors import CallerError, OwnError, ProxyError, Refusal
+from proxy.fhir.interaction import Answer, FhirRequest, Interaction, RawRequest, path_of
+from proxy.fhir.outcome import answer_of
+from proxy.fhir.query import pairs_of
+from proxy.fhir.search import relative_url, request_of, with_parameters
+from proxy.identity.principal import Principal
+from proxy.obligations.cursor import Cursor, binding_of, unseal
+from proxy.obligations.guard import guard
+
+PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
+    Interaction.READ: read,
+    Interaction.VREAD: vread,
+    Interaction.HISTORY_INSTANCE: history,
+    Interaction.SEARCH_TYPE: search,
+}
+"""What each interaction is performed by; what is not here never goes up."""
+
+
+class Enforcement:
+    """Answers every request of the public listener."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def answer(self, raw: RawRequest) -> Answer:
+        """One request, one answer, one journal entry. `OwnError` only when the journal cannot hold the entry."""
+        record = Record(self._house.new_id(), self._house.clock(), raw)
+        try:
+            given = await self._flow(raw, record)
+        except ProxyError as error:
+            record.error = error
+            given = answer_of(error.refusal, head=raw.method == "HEAD")
+        await self._house.journal.record(record.entry(given.status))
+        return given
+
+    async def _flow(self, raw: RawRequest, record: Record) -> Answer:
+        understood = self._understood(raw)
+        if isinstance(understood, FhirRequest):
+            record.request = understood
+            if understood.interaction is Interaction.CAPABILITIES:
+                return answer(await self._house.capability(), {})
+        principal = record.principal = await self._house.identify(raw)
+        if isinstance(understood, CallerError):
+            raise understood
+        hearing = await self._open(raw, understood, record, principal)
+        return await PERFORM[understood.interaction](hearing)
+
+    def _understood(self, raw: RawRequest) -> FhirRequest | CallerError:
+        """The request, or why it cannot be understood; that is said only to a caller who is known."""
+        house = self._house
+        try:
+            return request_of(raw, house.base_path, house.public_url, house.definitions)
+        except CallerError as error:
+            return error
+
+    async def _open(
+        self, raw: RawRequest, request: FhirRequest, record: Record, principal: Principal
+    ) -> Hearing:
+        """Judges what can be judged before upstream is asked for any patient's data."""
+        house = self._house
+        in_force = house.in_force()
+        record.policy_digest = in_force.compiled.policies.digest
+        start, link = None, ""
+        if request.cursor:
+            start, link = self._start(request, principal, record), relative_url(request)
+            request = record.request = self._continued(request, start)
+        closure = await house.facts.closure(principal)
+        case = open_case(
+            in_force.compiled, principal, closure, request.interaction.value, house.zone
+        )
+        _admit(case, request, record)
+        guard(request, case, house.definitions)
+        return Hearing(house, raw, request, record, case, in_force.reader, start, link)
+
+    def _start(self, request: FhirRequest, principal: Principal, record: Record) -> Cursor:
+        binding = binding_of(principal, record.policy_digest)
+        start = unseal(request.cursor, self._house.cursor_key, binding, record.recorded)
+        if start.path != path_of(request):
+            raise CallerError(Refusal.NOT_FOUND, "a page link on another path")
+        return start
+
+    def _continued(self, request: FhirRequest, start: Cursor) -> FhirRequest:
+        """The request that a page link continues, understood anew."""
+        bare = FhirRequest(request.interaction, request.type, request.id, head=request.head)
+        return with_parameters(
+            bare, pairs_of(start.query), self._house.definitions, self._house.public_url
+        )
+
+    async def broke(self, raw: RawRequest, what: str) -> Answer:
+        """An unforeseen failure or a limit: recorded, and answered with a constant 503."""
+        return await self._refused(raw, OwnError(what))
+
+    async def oversized(self, raw: RawRequest) -> Answer:
+        """A request whose body is larger than the limits."""
+        return await self._refused(
+            raw, CallerError(Refusal.TOO_LARGE, "the body is larger than limits.body_bytes")
+        )
+
+    async def _refused(self, raw: RawRequest, error: ProxyError) -> Answer:
+        record = Record(self._house.new_id(), self._house.clock(), raw, error=error)
+        given = answer_of(error.refusal, head=raw.method == "HEAD")
+        await self._house.journal.record(record.entry(given.status))
+        return given
+
+
+def _admit(case: Case, request: FhirRequest, record: Record) -> None:
+    decision = decide_request(case, request.type)
+    if not decision.permits:
+        record.decide(decision)
+        raise CallerError(Refusal.FORBIDDEN, "scope or role does not cover the interaction")

@@ -1,0 +1,127 @@
+"""A Hearing: one understood request of a known caller, with its case, its record and the facts gathered for it.
+
+Whatever interaction it is, resources come in through `ask` and are judged through `judge`: there is no second way.
+"""
+
+from dataclasses import dataclass, field
+
+from proxy.audit.record import Record
+from proxy.decision.decide import Case, decide_resource
+from proxy.enforcement.house import House
+from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.facts.model import Facts, PatientFacts
+from proxy.fhir.envelope import Envelope, EnvelopeReader, UnreadableError
+from proxy.fhir.interaction import FhirRequest, RawRequest
+from proxy.fhir.search import relative_url
+from proxy.obligations.cursor import Cursor
+from proxy.obligations.disclose import Disclosed, Judged, disclose
+
+OK = 200
+_UPSTREAM_STATUS = {
+    404: Refusal.NOT_FOUND,
+    410: Refusal.NOT_FOUND,
+    400: Refusal.PARAMETER,
+    422: Refusal.PARAMETER,
+}
+"""Upstream statuses that say something of the request; every other one but 200 is upstream's failure (decisions §8)."""
+
+
+@dataclass(slots=True)
+class Hearing:
+    """One request while it is heard. `request` is the one that is performed, `link` the page link it came by."""
+
+    house: House
+    raw: RawRequest
+    request: FhirRequest
+    record: Record
+    case: Case
+    reader: EnvelopeReader
+    start: Cursor | None = None
+    link: str = ""
+    facts: dict[str, PatientFacts] = field(default_factory=dict)
+
+    @property
+    def now(self) -> float:
+        """The instant of the request; one request has one instant."""
+        return self.record.recorded
+
+    @property
+    def self_target(self) -> str:
+        """What the `self` link names, below the base."""
+        return self.link or relative_url(self.request)
+
+    async def ask(self, target: str) -> bytes:
+        """The body upstream gives for a target; what does not exist there is `NOT_FOUND`."""
+        authorization = (
+            self.raw.headers.get("authorization", "") if self.house.forwards_token else ""
+        )
+        answer = await self.house.upstream.get(target, self.raw.request_id, authorization)
+        if answer.status == OK:
+            return answer.body
+        refusal = _UPSTREAM_STATUS.get(answer.status)
+        if refusal is None:
+            raise UpstreamError(f"upstream answered with status {answer.status}")
+        raise CallerError(refusal, f"upstream answered with status {answer.status}")
+
+    async def judge(self, resources: list[bytes], over: Envelope | None = None) -> list[Judged]:
+        """Each resource with its envelope and Decision. `over`: the current version, whose labels hold for older ones."""
+        envelopes = [_read(self.reader, raw, over) for raw in resources]
+        facts = await self._facts(envelopes)
+        reader = self._reader_for_facts()
+        if reader is not self.reader:
+            self.reader = reader
+            envelopes = [_read(reader, raw, over) for raw in resources]
+        return [
+            Judged(raw, envelope, decide_resource(self.case, envelope, facts) if envelope else None)
+            for raw, envelope in zip(resources, envelopes, strict=True)
+        ]
+
+    def _reader_for_facts(self) -> EnvelopeReader:
+        """The reader that also looks for the codes that some Consent gathered so far speaks of."""
+        asked: frozenset[str] = frozenset()
+        for known in self.facts.values():
+            asked |= known.codes
+        return self.reader.wanting(asked) if asked else self.reader
+
+    async def _facts(self, envelopes: list[Envelope | None]) -> Facts:
+        missing = {
+            patient
+            for envelope in envelopes
+            if envelope is not None
+            for patient in envelope.patients or ()
+            if patient not in self.facts
+        }
+        if missing:
+            self.facts.update(await self.house.facts.patients(missing))
+        return Facts(self.case.closure, self.now, self.facts)
+
+    def disclose(self, judged: Judged) -> Disclosed:
+        """What leaves of a permitted resource; written down."""
+        disclosed = disclose(judged, self.house.pseudonym_key)
+        self.note(judged, "redacted" if disclosed.redacted else "disclosed", disclosed.redacted)
+        return disclosed
+
+    def withhold(self, judged: Judged) -> None:
+        """Writes down that a resource does not leave."""
+        self.note(judged, "withheld")
+
+    def note(self, judged: Judged, outcome: str, redacted: tuple[str, ...] = ()) -> None:
+        """Writes down what became of a resource."""
+        envelope = judged.envelope
+        if envelope is None:
+            self.record.touch("", outcome, judged.decision, (), redacted)
+            return
+        version = f"/_history/{envelope.version}" if envelope.version else ""
+        patients = tuple(sorted(envelope.patients or ()))
+        self.record.touch(
+            envelope.reference + version, outcome, judged.decision, patients, redacted
+        )
+
+
+def _read(reader: EnvelopeReader, raw: bytes, over: Envelope | None) -> Envelope | None:
+    """The envelope, with the labels and patients of `over` added; None when it cannot be read."""
+    try:
+        envelope = reader.read(raw)
+    except UnreadableError:
+        return None
+    return envelope if over is None else envelope.under(over)

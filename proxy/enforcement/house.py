@@ -1,0 +1,85 @@
+"""The House: everything the flow is given, made once by `app`: ports, policies, constants, clock and dice."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Protocol
+
+from proxy.audit.entry import Entry
+from proxy.decision.decide import CompiledPolicies
+from proxy.facts.model import ActorClosure, PatientFacts
+from proxy.fhir.definitions import Definitions
+from proxy.fhir.envelope import EnvelopeReader
+from proxy.fhir.interaction import Answer, RawRequest
+from proxy.identity.principal import Principal
+from proxy.obligations.redact import PseudonymKey
+
+
+class Upstream(Protocol):
+    """Port: the FHIR server. `target` is relative to its base; `UpstreamError` when nothing usable came."""
+
+    async def get(self, target: str, request_id: str = "", authorization: str = "") -> Answer:
+        """GET, or a long search by POST."""
+        ...
+
+
+class FactSource(Protocol):
+    """Port: facts, gathered and cached. What cannot be had is unknown inside the value, never an exception."""
+
+    async def closure(self, principal: Principal) -> ActorClosure:
+        """Everything the caller is, for Consents and care teams."""
+        ...
+
+    async def patients(self, ids: Collection[str]) -> Mapping[str, PatientFacts]:
+        """The facts about these patients (`Patient/x`)."""
+        ...
+
+
+class Journal(Protocol):
+    """Port: the journal."""
+
+    async def record(self, entry: Entry) -> None:
+        """Returns when the entry is durable; `OwnError` otherwise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The policies in force, and the envelope reader that knows which codes they ask for."""
+
+    compiled: CompiledPolicies
+    reader: EnvelopeReader
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How pages are made: matches per page, how many upstream pages one page may read, life of a page link."""
+
+    default_count: int
+    max_count: int
+    max_upstream_pages: int
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Ports, policies, constants, clock and dice. `public_url` and `upstream_url` have no trailing slash."""
+
+    upstream: Upstream
+    identify: Callable[[RawRequest], Awaitable[Principal]]
+    facts: FactSource
+    journal: Journal
+    in_force: Callable[[], InForce]
+    capability: Callable[[], Awaitable[bytes]]
+    definitions: Definitions
+    public_url: str
+    base_path: str
+    upstream_url: str
+    forwards_token: bool
+    zone: tzinfo
+    paging: Paging
+    cursor_key: bytes
+    pseudonym_key: PseudonymKey
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    nonce: Callable[[], bytes]

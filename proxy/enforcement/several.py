@@ -1,0 +1,189 @@
+"""search-type and history-instance: pages of what is visible (https://hl7.org/fhir/R4/http.html#search, #history)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.single import answer, current
+from proxy.errors import UpstreamError
+from proxy.fhir.bundle import (
+    BundleType, Frame, FrameEntry, FrameError, OutEntry, bundle_of, frame_of, high_water_mark,
+)  # fmt: skip
+from proxy.fhir.interaction import Answer, FhirRequest, path_of
+from proxy.fhir.query import encode_query
+from proxy.fhir.search import canonical_query, relative_url
+from proxy.obligations.cursor import Cursor, binding_of, seal
+from proxy.obligations.disclose import Judged
+from proxy.obligations.includes import related
+from proxy.obligations.narrow import narrow
+from proxy.obligations.pages import Candidate, Page, Position, Sort, collect
+
+MATCH = "match"
+
+
+async def search(hearing: Hearing) -> Answer:
+    """Visible matches and the visible includes that belong to them."""
+    limited = narrow(_with_count(hearing), hearing.case, hearing.house.definitions)
+
+    async def sort(entries: Sequence[FrameEntry]) -> tuple[list[Candidate], list[Candidate]]:
+        candidates = await _searched(hearing, entries)
+        matches = [one for one in candidates if one.mode == MATCH]
+        return matches, [one for one in candidates if one.mode != MATCH]
+
+    page = await _page(hearing, "searchset", relative_url(limited), sort)
+    return _bundle(hearing, "searchset", _tied(hearing, page))
+
+
+async def history(hearing: Hearing) -> Answer:
+    """Versions of an instance whose current version is visible, each judged by both (T-47, T-48)."""
+    newest = await current(hearing)
+
+    async def sort(entries: Sequence[FrameEntry]) -> tuple[list[Candidate], list[Candidate]]:
+        bodies = [bytes(entry.resource) for entry in entries if entry.resource is not None]
+        versions = iter(await hearing.judge(bodies, over=newest.envelope))
+        return [
+            _version(newest, next(versions) if e.resource is not None else None, e) for e in entries
+        ], []
+
+    page = await _page(hearing, "history", relative_url(_with_count(hearing)), sort)
+    return _bundle(hearing, "history", page)
+
+
+async def _searched(hearing: Hearing, entries: Sequence[FrameEntry]) -> list[Candidate]:
+    """Every entry judged alone; upstream's own remarks (mode `outcome`) are not ours to pass on."""
+    told = [
+        (bytes(e.resource), _mode(e))
+        for e in entries
+        if e.resource is not None and _mode(e) != "outcome"
+    ]
+    judged = await hearing.judge([raw for raw, _ in told])
+    return [_candidate(hearing, one, mode) for one, (_, mode) in zip(judged, told, strict=True)]
+
+
+def _mode(entry: FrameEntry) -> str:
+    return (entry.search.mode if entry.search else "") or MATCH
+
+
+def _candidate(hearing: Hearing, one: Judged, mode: str) -> Candidate:
+    visible = _stands(one, hearing.request, mode)
+    if not visible:
+        hearing.withhold(one)
+    return Candidate(one.envelope.reference if one.envelope else "", one, visible, mode)
+
+
+def _stands(one: Judged, request: FhirRequest, mode: str) -> bool:
+    """Whether an entry may show: permitted, identified, and a match only when it is of the type that was searched."""
+    envelope = one.envelope
+    if envelope is None or not envelope.id or not one.permitted:
+        return False
+    return mode != MATCH or envelope.type == request.type
+
+
+def _version(newest: Judged, one: Judged | None, entry: FrameEntry) -> Candidate:
+    """One entry of a history; a deletion is as visible as the current version (it holds nothing)."""
+    method = entry.request.method if entry.request else ""
+    if one is None:
+        deletion = Judged(b"", None, newest.decision)
+        return Candidate(f"deleted {id(entry)}", deletion, visible=method == "DELETE", mode=method)
+    same = bool(
+        one.envelope and newest.envelope and one.envelope.reference == newest.envelope.reference
+    )
+    key = one.envelope.version if one.envelope else ""
+    return Candidate(
+        key, one, visible=one.permitted and same, mode="POST" if method == "POST" else "PUT"
+    )
+
+
+def _with_count(hearing: Hearing) -> FhirRequest:
+    """The request with the number of matches per page that it will get."""
+    paging = hearing.house.paging
+    return replace(
+        hearing.request, count=min(hearing.request.count or paging.default_count, paging.max_count)
+    )
+
+
+async def _page(hearing: Hearing, bundle_type: BundleType, target: str, sort: Sort) -> Page:
+    house = hearing.house
+    start = (
+        Position(hearing.start.target, hearing.start.skip) if hearing.start else Position(target)
+    )
+    count = _with_count(hearing).count or house.paging.default_count
+
+    async def fetch(at: str) -> Frame:
+        try:
+            return frame_of(await hearing.ask(at), bundle_type)
+        except FrameError as error:
+            raise UpstreamError(str(error)) from None
+
+    return await collect(
+        start, count, house.paging.max_upstream_pages, house.upstream_url, fetch, sort
+    )
+
+
+def _tied(hearing: Hearing, page: Page) -> Page:
+    """The page with only those includes that belong to a match on it."""
+    if not page.included:
+        return page
+    kept = related(
+        [one.judged for one in page.matches],
+        [one.judged for one in page.included],
+        hearing.request.includes,
+        hearing.house.definitions,
+        hearing.reader.normal,
+    )
+    ours = {id(judged) for judged in kept}
+    matched = {one.key for one in page.matches}
+    included = (one for one in page.included if id(one.judged) in ours and one.key not in matched)
+    return replace(page, included=tuple(included))
+
+
+def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
+    """The Bundle, built anew. `total` only where one page holds everything that is visible."""
+    shown = (*page.matches, *page.included)
+    whole = hearing.start is None and page.following is None
+    body = bundle_of(
+        bundle_type,
+        [_entry(hearing, one) for one in shown],
+        public_url=hearing.house.public_url,
+        links=_links(hearing, page),
+        total=len(page.matches) if whole else None,
+        labels=high_water_mark(
+            one.judged.decision.confidentiality for one in shown if one.judged.decision
+        ),
+    )
+    return answer(body, {"x-intermediary": hearing.house.public_url})
+
+
+def _entry(hearing: Hearing, one: Candidate) -> OutEntry:
+    envelope = one.judged.envelope
+    if envelope is None:
+        return OutEntry(f"{hearing.request.type}/{hearing.request.id}", b"", deleted=True)
+    body = hearing.disclose(one.judged).body
+    return OutEntry(envelope.reference, body, one.mode, envelope.version)
+
+
+def _links(hearing: Hearing, page: Page) -> list[tuple[str, str]]:
+    """Self and next; both name the gateway, and upstream's own page link is sealed inside."""
+    public_url = hearing.house.public_url
+    links = [("self", f"{public_url}/{hearing.self_target}")]
+    if page.following:
+        links.append(
+            (
+                "next",
+                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page.following)}",
+            )
+        )
+    return links
+
+
+def _sealed(hearing: Hearing, following: Position) -> str:
+    house, request = hearing.house, hearing.request
+    cursor = Cursor(
+        binding=binding_of(hearing.case.principal, hearing.case.compiled.policies.digest),
+        expires=hearing.now + house.paging.ttl_s,
+        target=following.target,
+        skip=following.skip,
+        path=path_of(request),
+        query=encode_query(canonical_query(request)),
+    )
+    return seal(cursor, house.cursor_key, house.nonce())

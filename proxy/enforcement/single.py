@@ -1,0 +1,56 @@
+"""read and vread: one resource, or nothing (https://hl7.org/fhir/R4/http.html#read, #vread)."""
+
+from collections.abc import Mapping
+
+from proxy.enforcement.hearing import OK, Hearing
+from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.fhir.envelope import Envelope
+from proxy.fhir.interaction import Answer, path_of
+from proxy.fhir.outcome import CONTENT_TYPE
+from proxy.obligations.disclose import Judged
+
+
+async def read(hearing: Hearing) -> Answer:
+    """The current version."""
+    return _single(hearing, await current(hearing))
+
+
+async def vread(hearing: Hearing) -> Answer:
+    """An older version, judged by the labels and patients of both versions (T-47)."""
+    newest = await current(hearing)
+    return _single(
+        hearing, await _permitted(hearing, path_of(hearing.request), over=newest.envelope)
+    )
+
+
+async def current(hearing: Hearing) -> Judged:
+    """The current version of the instance that the request names, permitted; otherwise it is absent."""
+    return await _permitted(hearing, f"{hearing.request.type}/{hearing.request.id}", over=None)
+
+
+async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Judged:
+    [judged] = await hearing.judge([await hearing.ask(target)], over)
+    if (
+        judged.envelope is None
+        or judged.envelope.reference != f"{hearing.request.type}/{hearing.request.id}"
+    ):
+        raise UpstreamError(
+            "upstream answered with another resource, or with none that can be read"
+        )
+    if not judged.permitted:
+        hearing.withhold(judged)
+        raise CallerError(Refusal.NOT_FOUND, "withheld")
+    return judged
+
+
+def _single(hearing: Hearing, judged: Judged) -> Answer:
+    disclosed = hearing.disclose(judged)
+    if disclosed.redacted:
+        return answer(disclosed.body, {"x-intermediary": hearing.house.public_url})
+    version = judged.envelope.version if judged.envelope else ""
+    return answer(disclosed.body, {"etag": f'W/"{version}"'} if version else {})
+
+
+def answer(body: bytes, extra: Mapping[str, str]) -> Answer:
+    """A 200 with FHIR JSON."""
+    return Answer(OK, {"content-type": CONTENT_TYPE, **extra}, body)

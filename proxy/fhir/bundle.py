@@ -1,0 +1,148 @@
+"""The Bundle frame: links and entries with each resource left as raw bytes (https://hl7.org/fhir/R4/bundle.html).
+
+A Bundle that leaves is built anew from its parts; resources are joined in as the bytes they came as. Nothing
+of upstream's frame passes by itself: not its id, its total, its links or its extensions.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from proxy.fhir.coding import CONFIDENTIALITY, Coding
+
+BundleType: TypeAlias = Literal["searchset", "history"]
+_ORDER = "ULMNRV"
+
+
+class Link(msgspec.Struct, frozen=True):
+    """`Bundle.link`."""
+
+    relation: str
+    url: str
+
+
+class EntrySearch(msgspec.Struct, frozen=True):
+    """`Bundle.entry.search`."""
+
+    mode: str = ""
+
+
+class EntryRequest(msgspec.Struct, frozen=True):
+    """`Bundle.entry.request` of a history."""
+
+    method: str = ""
+    url: str = ""
+
+
+class FrameEntry(msgspec.Struct, frozen=True):
+    """`Bundle.entry`; `resource` is the raw span of the resource, absent in a deletion of a history."""
+
+    resource: msgspec.Raw | None = None
+    search: EntrySearch | None = None
+    request: EntryRequest | None = None
+
+
+class Frame(msgspec.Struct, frozen=True, tag_field="resourceType", tag="Bundle"):
+    """A Bundle as it came: its frame decoded, its resources not."""
+
+    type: str
+    link: Sequence[Link] = ()
+    entry: Sequence[FrameEntry] = ()
+
+    def next(self) -> str | None:
+        """The URL of the following page, as upstream wrote it."""
+        return next((link.url for link in self.link if link.relation == "next"), None)
+
+
+class FrameError(Exception):
+    """A body that is no Bundle of the expected type."""
+
+
+_DECODER = msgspec.json.Decoder(Frame)
+
+
+def frame_of(body: bytes, bundle_type: BundleType) -> Frame:
+    """The frame of an upstream answer; `FrameError` when it is not a Bundle of that type."""
+    try:
+        frame = _DECODER.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        raise FrameError("upstream's answer is no Bundle") from None
+    if frame.type != bundle_type:
+        raise FrameError("upstream's Bundle is of another type")
+    return frame
+
+
+@dataclass(frozen=True, slots=True)
+class OutEntry:
+    """One entry that leaves: `reference` is `Type/id`, `resource` its bytes, `mode` match or include.
+
+    In a history `version` names the version and `deleted` an entry without resource.
+    """
+
+    reference: str
+    resource: bytes
+    mode: str = ""
+    version: str = ""
+    deleted: bool = False
+
+
+def bundle_of(
+    bundle_type: BundleType,
+    entries: Iterable[OutEntry],
+    *,
+    public_url: str,
+    links: Iterable[tuple[str, str]],
+    total: int | None,
+    labels: Iterable[Coding] = (),
+) -> bytes:
+    """The bytes of a Bundle. `links` are (relation, absolute URL); `labels` the high-water mark (DS4P LBL-8)."""
+    head = (
+        b'{"resourceType":"Bundle"' + _security(labels) + b',"type":"' + bundle_type.encode() + b'"'
+    )
+    if total is not None:
+        head += b',"total":%d' % total
+    encoded = [b'{"relation":%b,"url":%b}' % (_quoted(rel), _quoted(url)) for rel, url in links]
+    head += b',"link":[' + b",".join(encoded) + b"]"
+    form = _searched if bundle_type == "searchset" else _versioned
+    written = [form(entry, public_url) for entry in entries]
+    return head + (b',"entry":[' + b",".join(written) + b"]}" if written else b"}")
+
+
+def _searched(entry: OutEntry, public_url: str) -> bytes:
+    url = f"{public_url}/{entry.reference}".encode()
+    return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (
+        url,
+        entry.resource,
+        entry.mode.encode(),
+    )
+
+
+def _versioned(entry: OutEntry, public_url: str) -> bytes:
+    url = f"{public_url}/{entry.reference}".encode()
+    reference = entry.reference.encode()
+    if entry.deleted:
+        return (
+            b'{"fullUrl":"%b","request":{"method":"DELETE","url":"%b"},"response":{"status":"204"}}'
+            % (url, reference)
+        )
+    etag = b',"etag":"W/\\"%b\\""' % entry.version.encode() if entry.version else b""
+    return b'{"fullUrl":"%b","resource":%b,"request":{"method":"%b","url":"%b"},"response":{"status":"200"%b}}' % (
+        url, entry.resource, entry.mode.encode() or b"PUT", reference, etag,
+    )  # fmt: skip
+
+
+def _security(labels: Iterable[Coding]) -> bytes:
+    codings = [{"system": label.system, "code": label.code} for label in sorted(labels)]
+    return b',"meta":{"security":' + msgspec.json.encode(codings) + b"}" if codings else b""
+
+
+def _quoted(text: str) -> bytes:
+    return msgspec.json.encode(text)
+
+
+def high_water_mark(codes: Iterable[str]) -> tuple[Coding, ...]:
+    """The highest of some confidentiality codes, as the label of what holds them (LBL-3); nothing for nothing."""
+    highest = max((_ORDER.index(code) for code in codes if code), default=None)
+    return () if highest is None else (Coding(CONFIDENTIALITY, _ORDER[highest]),)

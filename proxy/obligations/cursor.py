@@ -1,0 +1,76 @@
+"""Sealed page links: where to go on upstream, encrypted and bound to the caller (T-11, T-12, T-13).
+
+A cursor holds an upstream page link, which never leaves in the clear, and the request it continues. It opens only for the
+same caller and the same policies, until it expires; whoever opens it is judged anew. AES-256-GCM; any replica with the
+key can open it (architecture §6).
+"""
+
+import base64
+import binascii
+import hashlib
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proxy.errors import CallerError, Refusal
+from proxy.identity.principal import Principal
+
+NONCE_BYTES = 12
+_BLOCK = 256
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page begins: upstream `target`, `skip` matches of it already given, and the request it belongs to.
+
+    `query` is the request's canonical query; `expires` in seconds since the epoch.
+    """
+
+    binding: str
+    expires: float
+    target: str
+    skip: int
+    path: str
+    query: str
+
+
+_DECODER = msgspec.msgpack.Decoder(Cursor)
+_PURPOSE = b"fhir-consent-proxy page link v1"
+
+
+def key_of(secret: bytes) -> bytes:
+    """An AES-256 key from a secret of any length."""
+    return hashlib.sha256(_PURPOSE + secret).digest()
+
+
+def binding_of(principal: Principal, digest: str) -> str:
+    """Who may open a cursor: the same person, client, patient context and purposes, under the same policies."""
+    parts = (
+        principal.issuer, principal.subject, principal.client_id, principal.fhir_user or "", principal.patient or "",
+        " ".join(sorted(principal.purposes)), digest,
+    )  # fmt: skip
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
+
+
+def seal(cursor: Cursor, key: bytes, nonce: bytes) -> str:
+    """The cursor as URL-safe text. The nonce must be new for every call."""
+    plain = msgspec.msgpack.encode(cursor)
+    # Padded, so that the length does not tell how many hidden entries were skipped.
+    padded = plain + b"\x80" + bytes(-(len(plain) + 1) % _BLOCK)
+    sealed = AESGCM(key).encrypt(nonce, padded, _PURPOSE)
+    return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+
+
+def unseal(text: str, key: bytes, binding: str, now: float) -> Cursor:
+    """The cursor; `CallerError(NOT_FOUND)` when it was altered, is foreign or has expired: one answer for all."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        padded = AESGCM(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], _PURPOSE)
+        cursor = _DECODER.decode(padded.rstrip(b"\x00")[:-1])
+    except (binascii.Error, ValueError, InvalidTag, msgspec.DecodeError):
+        raise CallerError(Refusal.NOT_FOUND, "a page link that was not sealed here") from None
+    if cursor.binding != binding or cursor.expires < now:
+        raise CallerError(
+            Refusal.NOT_FOUND, "a page link of another caller or policy, or an expired one"
+        )
+    return cursor

@@ -1,0 +1,62 @@
+"""Which HTTP headers pass, in each direction: tables (RFC 9110; FHIR http.html#custom; architecture §4 rule 4).
+
+Every other header of the client, of upstream and of the transport stays on its own side.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+READ_FROM_CLIENT = frozenset(
+    {
+        "accept",
+        "authorization",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "prefer",
+        "transfer-encoding",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-request-id",
+    }
+)
+"""Client headers that the gateway understands; the method overrides only to refuse them."""
+
+READ_FROM_UPSTREAM = frozenset({"content-type"})
+"""Upstream headers that the gateway understands. Validators, cookies, locations and hints never pass."""
+
+ALWAYS_SENT = {
+    "cache-control": "no-store",
+    "vary": "Authorization, Accept",
+    "x-content-type-options": "nosniff",
+}
+"""On every answer of the public listener: no cache may keep a view that belongs to one caller."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def request_id_of(text: str | None) -> str | None:
+    """The client's request id when it is well-formed, else None."""
+    return text if text and _REQUEST_ID.fullmatch(text) else None
+
+
+def understood(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozenset[str]]:
+    """Client headers by lower-case name, and the names that came more than once."""
+    found: dict[str, str] = {}
+    repeated: set[str] = set()
+    for raw_name, raw_value in raw:
+        name = raw_name.decode("latin-1").lower()
+        if name not in READ_FROM_CLIENT:
+            continue
+        value = raw_value.decode("latin-1")
+        if name in found:
+            repeated.add(name)
+            value = f"{found[name]}, {value}"
+        found[name] = value
+    return found, frozenset(repeated)
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """The media type of an answer, lower case, without parameters."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,123 @@
+"""The listeners: raw HTTP in, one answer out, each with its journal entry.
+
+The only module in which any exception is caught: what nobody foresaw becomes a constant 503 and a journal entry
+(style habit 20). The raw request target is taken as it came over the wire, never a normalised URL.
+"""
+
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import web
+
+from proxy.errors import ProxyError, Refusal
+from proxy.fhir.interaction import Answer, RawRequest
+from proxy.fhir.outcome import answer_of
+from proxy.wire.headers import ALWAYS_SENT, request_id_of, understood
+
+
+class Enforcer(Protocol):
+    """Port: what answers a request of the public listener (the PEP)."""
+
+    async def answer(self, raw: RawRequest) -> Answer:
+        """The whole flow; never raises a `ProxyError`."""
+        ...
+
+    async def broke(self, raw: RawRequest, what: str) -> Answer:
+        """An unforeseen failure: recorded, and answered with a constant 503."""
+        ...
+
+    async def oversized(self, raw: RawRequest) -> Answer:
+        """A request larger than the limits."""
+        ...
+
+
+Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class PublicListener:
+    """Answers the public listener. `max_body` bytes, `concurrent` requests at once."""
+
+    def __init__(self, enforcer: Enforcer, max_body: int, concurrent: int) -> None:
+        self._enforcer = enforcer
+        self._max_body = max_body
+        self._concurrent = concurrent
+        self._running = 0
+
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request, one answer."""
+        headers, repeated = understood(request.raw_headers)
+        own_id = request_id_of(headers.get("x-request-id")) or secrets.token_hex(16)
+        body = await self._body(request)
+        raw = RawRequest(
+            method=request.method,
+            target=request.raw_path,
+            headers=headers,
+            body=body or b"",
+            request_id=own_id,
+            peer=request.remote or "",
+            repeated=repeated,
+        )
+        self._running += 1
+        try:
+            answer = await self._answer(raw, too_large=body is None)
+        finally:
+            self._running -= 1
+        return web.Response(
+            status=answer.status,
+            body=answer.body,
+            headers={**ALWAYS_SENT, **answer.headers, "x-request-id": own_id},
+        )
+
+    async def _answer(self, raw: RawRequest, *, too_large: bool) -> Answer:
+        try:
+            if too_large:
+                return await self._enforcer.oversized(raw)
+            if self._running > self._concurrent:
+                return await self._enforcer.broke(
+                    raw, "more requests at once than limits.concurrent"
+                )
+            return await self._enforcer.answer(raw)
+        except ProxyError as error:
+            return answer_of(error.refusal)
+        except Exception as error:  # noqa: BLE001  (the one place; the answer is constant)
+            return await self._broke(raw, error)
+
+    async def _broke(self, raw: RawRequest, error: Exception) -> Answer:
+        try:
+            return await self._enforcer.broke(raw, f"unforeseen {type(error).__name__}")
+        except Exception:  # noqa: BLE001  (not even the journal works: say nothing but 503)
+            return answer_of(Refusal.UNAVAILABLE)
+
+    async def _body(self, request: web.BaseRequest) -> bytes | None:
+        """The body, or None when it is larger than allowed."""
+        if not request.body_exists:
+            return b""
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > self._max_body:
+                return None
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+async def listen(
+    respond: Respond,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    shared: bool = False,
+) -> tuple[web.ServerRunner, int]:
+    """Starts a listener; gives its runner (for `cleanup`) and the port it really has. `shared`: SO_REUSEPORT."""
+    server = web.Server(respond, access_log=None, keepalive_timeout=75)
+    runner = web.ServerRunner(server, handle_signals=False)
+    await runner.setup()
+    site = web.TCPSite(
+        runner, host, port, ssl_context=tls, reuse_port=shared or None, shutdown_timeout=10
+    )
+    await site.start()
+    return runner, runner.addresses[0][1]
