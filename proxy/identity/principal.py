@@ -44,3 +44,7 @@ class Principal:
     organization: Identifier | None = None
     organization_name: str | None = None
     on_behalf_of: str | None = None
+    patient_identifier: Identifier | None = None
+    """IUA `person_id` (or `ihe_bppc.patient_id`): the one patient the token was issued for, by business identifier."""
+    pcf: str | None = None
+    """IHE PCF `extensions.ihe_pcf` as JSON text. It restricts (PCF-31): who cannot honour it must refuse."""
