@@ -14,6 +14,7 @@ import msgspec
 
 from proxy.audit.chain import Break, Chain, Head, Link, verify
 from proxy.audit.entry import Entry
+from proxy.audit.report import concerns
 from proxy.errors import OwnError
 
 WAITING, DELIVERED, STUCK = 0, 1, 2
@@ -154,13 +155,6 @@ class JournalFile:
         return sqlite3.connect(
             uri, uri=True, timeout=self.patience_s, isolation_level=None, check_same_thread=False
         )
-
-
-def concerns(entry: Entry, patient: str) -> bool:
-    """Whether the entry touched, or judged access to, data of this patient (`Patient/id`)."""
-    return any(patient in one.patients for one in entry.touched) or any(
-        patient in one.patients for one in entry.decisions
-    )
 
 
 def _chains(connection: sqlite3.Connection) -> list[Chain]:
