@@ -153,6 +153,14 @@ async def test_an_unknown_parameter_that_begins_with_an_underscore_is_ignored(
     assert (status, bundle(body).ids()) == (200, [known])
 
 
+@pytest.mark.parametrize("parameter", ["_id:unicorn", "_id:exact"])
+async def test_an_unknown_modifier_of_a_token_is_ignored(
+    ask: Ask, known: str, parameter: str
+) -> None:
+    status, _, body = await ask("GET", f"Patient?{parameter}={known}")
+    assert (status, bundle(body).ids()) == (200, [known])
+
+
 async def test_a_search_with_many_matches_has_a_total_only_on_request(ask: Ask) -> None:
     tag = {"system": "urn:test", "code": new_id()}
     written = [put(patient(new_id()) | {"meta": {"tag": [tag]}}) for _ in range(60)]
