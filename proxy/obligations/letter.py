@@ -1,0 +1,207 @@
+"""The letter: a whole resource as a JSON tree, opened without loss and walked element by element (FHIR JSON).
+
+An element stands in one or two properties: `name`, and for primitives its twin `_name` with id and extensions
+(https://hl7.org/fhir/R4/json.html#primitive). A `Slot` holds both, so that nobody treats one without the other.
+Laws of the walk: what it was given stays as it is; nothing empty is left behind (no `{}`, no `[]`, no list of only
+nulls); pairs in lists of primitives stay paired; an element that must be there is masked where it would vanish.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TypeAlias
+
+import msgspec
+
+from proxy.fhir.envelope import UnreadableError
+from proxy.obligations.mandatory import mandatory_of
+
+Json: TypeAlias = "bool | int | float | str | msgspec.Raw | list[Json] | dict[str, Json] | None"
+"""JSON as it is opened: numbers with a fraction or an exponent stay as they were spelled (`msgspec.Raw`)."""
+Object: TypeAlias = dict[str, Json]
+
+_DECODER = msgspec.json.Decoder(float_hook=lambda text: msgspec.Raw(text.encode()))
+ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+"""R4 extension data-absent-reason (standards LBL-13)."""
+_DATA_TYPES = frozenset(
+    """
+    Address Age Annotation Attachment Availability Base64Binary Boolean Canonical Code CodeableConcept
+    CodeableReference Coding ContactDetail ContactPoint Contributor Count DataRequirement Date DateTime Decimal
+    Distance Dosage Duration Expression ExtendedContactDetail HumanName Id Identifier Instant Integer Integer64
+    Markdown Meta MonetaryComponent Money Oid ParameterDefinition Period PositiveInt Quantity Range Ratio RatioRange
+    Reference RelatedArtifact SampledData Signature SimpleQuantity String Time Timing TriggerDefinition UnsignedInt
+    Uri Url UsageContext Uuid VirtualServiceDetail
+    """.split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One element of an object: its name, its value, and its twin `_name`; `None` is absent."""
+
+    name: str
+    value: Json = None
+    twin: Json = None
+
+    @property
+    def present(self) -> bool:
+        """Whether anything of the element is there."""
+        return self.value is not None or self.twin is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an element is: the type of the nearest resource around it, and the steps from there, as spelled."""
+
+    rtype: str
+    steps: tuple[str, ...] = ()
+
+    def below(self, name: str) -> "Place":
+        """Give the place of a child."""
+        return Place(self.rtype, (*self.steps, name))
+
+
+Change: TypeAlias = Callable[[Slot, Place], Slot]
+
+
+def open_letter(raw: bytes) -> Object:
+    """Open a resource as a tree; `UnreadableError` if it is none."""
+    try:
+        tree: Json = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UnreadableError("not JSON") from None
+    if not isinstance(tree, dict) or not isinstance(tree.get("resourceType"), str):
+        raise UnreadableError("not a resource")
+    return tree
+
+
+def sealed(tree: Object) -> bytes:
+    """Write the tree as JSON text, compact."""
+    return msgspec.json.encode(tree)
+
+
+def place_of(node: Object, around: Place) -> Place:
+    """Give the place whose children the object's elements are: a resource inside a resource begins anew."""
+    rtype = node.get("resourceType")
+    return Place(rtype) if isinstance(rtype, str) else around
+
+
+def slots_of(node: Object) -> Iterator[Slot]:
+    """Give the elements of an object, in its order."""
+    for name in dict.fromkeys(key.removeprefix("_") for key in node):
+        yield Slot(name, node.get(name), node.get("_" + name))
+
+
+def rewritten(node: Object, around: Place, change: Change) -> Object:
+    """Change every element of an object; elements that must not vanish are masked instead."""
+    place = place_of(node, around)
+    slots = {slot.name: _changed(slot, place.below(slot.name), change) for slot in slots_of(node)}
+    return _in_order(node, slots)
+
+
+def _changed(slot: Slot, place: Place, change: Change) -> Slot:
+    if slot.name == "resourceType":
+        return slot
+    return kept(change(slot, place), slot, place)
+
+
+def kept(changed: Slot, slot: Slot, place: Place) -> Slot:
+    """Give what an element was changed to; masked where it vanished and must be there."""
+    if changed.present or not slot.present or not is_mandatory(place):
+        return changed
+    return masked(slot, place)
+
+
+def _in_order(node: Object, slots: dict[str, Slot]) -> Object:
+    """Write the slots as an object: properties in the order they had, a new twin right behind its element's place."""
+    result: Object = {}
+    for key in node:
+        slot = slots[key.removeprefix("_")]
+        for spelled, value in ((slot.name, slot.value), ("_" + slot.name, slot.twin)):
+            if value is not None and (spelled == key or spelled not in node):
+                result[spelled] = value
+    return result
+
+
+def inside(slot: Slot, place: Place, change: Change) -> Slot:
+    """Change the elements inside an element."""
+
+    def item(one: Slot) -> Slot:
+        return Slot(one.name, _node(one.value, place, change), _node(one.twin, place, change))
+
+    return each(slot, item)
+
+
+def _node(value: Json, place: Place, change: Change) -> Json:
+    if not isinstance(value, dict):
+        return value
+    return rewritten(value, place, change) or None
+
+
+def each(slot: Slot, change: Callable[[Slot], Slot]) -> Slot:
+    """Change each item of an element, value and twin as a pair; what becomes empty is left out."""
+    if not isinstance(slot.value, list) and not isinstance(slot.twin, list):
+        return change(slot)
+    pairs = zip_longest(_listed(slot.value), _listed(slot.twin))
+    items = [change(Slot(slot.name, value, twin)) for value, twin in pairs]
+    items = [one for one in items if one.present]
+    return Slot(
+        slot.name,
+        _unless_void([one.value for one in items]),
+        _unless_void([one.twin for one in items]),
+    )
+
+
+def _listed(value: Json) -> list[Json]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _unless_void(values: list[Json]) -> Json:
+    return values if any(value is not None for value in values) else None
+
+
+def fits(step: str, name: str) -> bool:
+    """Whether a path's step names an element as spelled: itself, or a choice (`value` names `valueQuantity`)."""
+    return name == step or (name.startswith(step) and name[len(step) :] in _DATA_TYPES)
+
+
+def is_mandatory(place: Place) -> bool:
+    """Whether an element must be there, in some FHIR version."""
+    demanded = mandatory_of(place.rtype)
+    key = ".".join(place.steps[-2:])
+    return key in demanded or any(fits(one, key) for one in _choices(key) if one in demanded)
+
+
+def _choices(key: str) -> Iterator[str]:
+    """Names of which this one may be a choice: `value`, `valueCodeable` for `valueCodeableConcept`."""
+    return (key[:end] for end in range(1, len(key)) if key[end].isupper())
+
+
+def masked(slot: Slot, place: Place) -> Slot:
+    """Hide an element's value and keep its place (data-absent-reason `masked`); of a list one item is left.
+
+    How many there were is hidden too. Children that must be there are masked in their turn.
+    """
+    if slot.value is None and slot.twin is None:
+        return slot
+    first = next((one for one in _listed(slot.value) if one is not None), None)
+    mark: Json = _mark(first, place) if isinstance(first, dict) else _mark({}, place)
+    listed = isinstance(slot.value, list) or isinstance(slot.twin, list)
+    mark = [mark] if listed else mark
+    return Slot(slot.name, mark) if isinstance(first, dict) else Slot(slot.name, None, mark)
+
+
+def _mark(node: Object, around: Place) -> Object:
+    """Give what stands for a masked object: the reason, and the bare frame of what must be there."""
+    place = place_of(node, around)
+    demanded = {
+        slot.name: masked(slot, place.below(slot.name))
+        for slot in slots_of(node)
+        if slot.name != "resourceType" and is_mandatory(place.below(slot.name))
+    }
+    frame = _in_order(
+        {key: node[key] for key in node if key.removeprefix("_") in demanded}, demanded
+    )
+    return {"extension": [{"url": ABSENT_REASON, "valueCode": "masked"}], **frame}
