@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema
 
 from proxy.errors import Finding, UnusableError
 from proxy.fhir.coding import Effect
@@ -48,7 +47,7 @@ class CasePrincipal(Written):
         default=(), min_length=1, description="Types of the principal's organisations, by name."
     )
     client: str = Field(default="", description="Client id of the application that asks.")
-    purpose: Purpose | SkipJsonSchema[None] = Field(
+    purpose: Purpose | None = Field(
         default=None,
         description="Purpose of use in the token; absent: the policy's default for the kind.",
     )

@@ -33,7 +33,10 @@ Content = TypeVar("Content", bound=Written)
 
 def load(directory: Path) -> PolicySet:
     """Read all policies of a directory; raise `UnusableError` with every finding as `file:line: message`."""
-    findings: list[Finding] = []
+    findings = [
+        Finding(str(path), 1, "the file would not be read; policy files end in .yaml")
+        for path in _overlooked(directory)
+    ]
     policies = [_read(path, Policy, findings) for path in _policy_files(directory)]
     terms = _read(directory / TERMS, Terms, findings)
     labels = _read(directory / LABELS, LabelFile, findings)
@@ -65,6 +68,18 @@ def load_cases(directory: Path, policies: PolicySet) -> tuple[Case, ...]:
     if findings:
         raise UnusableError(*findings)
     return tuple(cases)
+
+
+def _overlooked(directory: Path) -> list[Path]:
+    """Give the files that look like policies but are not read: a deny that nobody reads would disclose."""
+    return [
+        path
+        for path in sorted(directory.glob("*"))
+        if path.suffix.lower() in _LOOKALIKES and path.suffix != ".yaml"
+    ]
+
+
+_LOOKALIKES = frozenset({".yaml", ".yml", ".json"})
 
 
 def _policy_files(directory: Path) -> list[Path]:

@@ -7,9 +7,9 @@ First column `type` (`system-alias#CODE`), second `title`, then one column for e
 import csv
 import io
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from proxy.errors import Finding, UnusableError
-from proxy.fhir.coding import Coding
 from proxy.policy.model import Matrix
 from proxy.policy.terms import Terms
 
@@ -19,25 +19,50 @@ _COLUMNS = ["type", "title"]
 
 def matrix_of(file: str, text: str, terms: Terms) -> Matrix:
     """Read a matrix; raise `UnusableError` with every finding."""
-    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
-    header = rows[0] if rows else []
+    lines = _lines(file, text)
+    header = lines[0].cells if lines else []
     findings = [Finding(file, 1, message) for message in _wrong_in_header(header, terms)]
-    cells: dict[tuple[str, Coding], bool] = {}
-    for line, row in enumerate(rows[1:], start=2):
-        wrong = list(_wrong_in_row(row, len(header), terms))
-        findings += [Finding(file, line, message) for message in wrong]
-        if not wrong and not findings:
-            document_type = terms.coding(row[0])
-            if any((role, document_type) in cells for role in header[2:]):
-                findings.append(Finding(file, line, f"`{row[0]}` has a row already"))
-            cells |= {
-                (role, document_type): _CELLS[cell]
-                for role, cell in zip(header[2:], row[2:], strict=True)
-                if cell
-            }
+    findings += [
+        Finding(file, line.number, message)
+        for line in lines[1:]
+        for message in _wrong_in_row(line.cells, len(header), terms)
+    ]
+    if not findings:
+        findings += _repeated(file, lines[1:], terms)
     if findings:
         raise UnusableError(*findings)
-    return Matrix(cells)
+    return Matrix(
+        {
+            (role, terms.coding(line.cells[0])): _CELLS[cell]
+            for line in lines[1:]
+            for role, cell in zip(header[2:], line.cells[2:], strict=True)
+            if cell
+        }
+    )
+
+
+def _repeated(file: str, rows: list["_Line"], terms: Terms) -> Iterator[Finding]:
+    """Give the rows whose document type has one already, however it is written."""
+    seen: set[Coding] = set()
+    for row in rows:
+        document_type = terms.coding(row.cells[0])
+        if document_type in seen:
+            yield Finding(file, row.number, f"`{row.cells[0]}` has a row already")
+        seen.add(document_type)
+
+
+class _Line(NamedTuple):
+    number: int
+    cells: list[str]
+
+
+def _lines(file: str, text: str) -> list[_Line]:
+    """Give the lines that are not blank, with their numbers."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    try:
+        return [_Line(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise UnusableError(Finding(file, reader.line_num, f"not CSV: {error}")) from error
 
 
 def _wrong_in_header(header: list[str], terms: Terms) -> Iterator[str]:

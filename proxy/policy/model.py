@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
-from pydantic.json_schema import SkipJsonSchema
 
 from proxy.fhir.coding import Coding, Effect
 from proxy.policy.labels import Labels
@@ -92,7 +91,7 @@ class ResourceTarget(Written):
         min_length=1,
         description="Security labels, `system-alias#CODE`; one of them is among the resource's effective labels.",
     )
-    confidentiality_above: Confidentiality | SkipJsonSchema[None] = Field(
+    confidentiality_above: Confidentiality | None = Field(
         default=None,
         description="The resource's confidentiality is higher than this one, in the order U<L<M<N<R<V.",
     )
@@ -233,15 +232,15 @@ class Policy(Written):
     version: Text = Field(description='The version of its content, `"2026.1"` (in quotes).')
     source: Text = Field(description="The legal or organisational basis, shown in explanations.")
     description: str = Field(default="", description="What the policy is for.")
-    unlabelled: Unlabelled | SkipJsonSchema[None] = Field(
+    unlabelled: Unlabelled | None = Field(
         default=None,
         description="What a resource without a confidentiality label counts as. Nowhere stated: `deny`.",
     )
-    refusal: Refusing | SkipJsonSchema[None] = Field(
+    refusal: Refusing | None = Field(
         default=None,
         description="A refused patient looks absent (`hide`) or gets one constant 403 (`tell`). Nowhere stated: `hide`.",
     )
-    combine: Combining | SkipJsonSchema[None] = Field(
+    combine: Combining | None = Field(
         default=None,
         description="How several Consents of one patient combine. Nowhere stated: `deny-wins`.",
     )

@@ -60,14 +60,19 @@ def _findings(file: str, document: Document, errors: Iterable[ErrorDetails]) -> 
 
 
 def _field(error: ErrorDetails) -> str:
-    """Give the key that an error is about; for a list's element, the key of the list."""
-    names = [str(step) for step in error["loc"] if isinstance(step, str) and step != "[key]"]
+    """Give the key that an error is about; for an element of a list, or a key that is wrong, what holds it."""
+    loc = error["loc"][:-2] if _is_key(error) else error["loc"]
+    names = [str(step) for step in loc if isinstance(step, str)]
     return names[-1] if names else "file"
 
 
 def _value(error: ErrorDetails) -> str:
-    key = error["loc"][-2] if error["loc"] and error["loc"][-1] == "[key]" else error["input"]
-    return str(key)[:80]
+    return str(error["loc"][-2] if _is_key(error) else error["input"])[:80]
+
+
+def _is_key(error: ErrorDetails) -> bool:
+    """Whether the key of a mapping is wrong: pydantic adds `[key]` to its place."""
+    return len(error["loc"]) > 1 and error["loc"][-1] == "[key]"
 
 
 def _choice(error: ErrorDetails) -> str:

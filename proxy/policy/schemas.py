@@ -24,7 +24,7 @@ SCHEMAS: dict[str, tuple[type[Written], str]] = {
 def schema(name: str = "policy.schema.json") -> dict[str, JsonValue]:
     """Give one of `SCHEMAS`; without a name, that of policy files."""
     model, title = SCHEMAS[name]
-    tree = _without_defaults(model.model_json_schema())
+    tree = _as_written(model.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **tree, "title": title}
 
 
@@ -33,14 +33,20 @@ def printed(name: str = "policy.schema.json") -> str:
     return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
 
 
-def _without_defaults(tree: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Leave out defaults that only say `absent`: an empty list or text may not be written."""
+def _as_written(tree: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Leave out what stands for `absent` and cannot be written: empty defaults and null."""
     kept = {
         key: value for key, value in tree.items() if key != "default" or not _says_absent(value)
     }
+    match kept.pop("anyOf", None):
+        case [dict() as only, {"type": "null"}]:
+            kept = only | kept
+        case None:
+            pass
+        case other:
+            kept["anyOf"] = other
     return {
-        key: _without_defaults(value) if isinstance(value, dict) else value
-        for key, value in kept.items()
+        key: _as_written(value) if isinstance(value, dict) else value for key, value in kept.items()
     }
 
 

@@ -1,0 +1,147 @@
+import pytest
+
+from proxy.policy.crossref import Files, constraints, covers, findings_of
+from proxy.policy.labels import LabelFile
+from proxy.policy.model import Policy, Target
+from proxy.policy.parse import parse
+from proxy.policy.terms import Terms
+from tests.policy.packs import LABELS, POLICY, TERMS
+
+
+def findings(*policies: str, terms: str = TERMS, labels: str = LABELS) -> list[str]:
+    sources = tuple(parse(f"{number}.yaml", text, Policy) for number, text in enumerate(policies))
+    files = Files(
+        sources, parse("terms.yaml", terms, Terms), parse("labels.yaml", labels, LabelFile)
+    )
+    return [str(finding) for finding in findings_of(files)]
+
+
+def with_rule(rule: str, head: str = "") -> str:
+    """A policy of one rule that begins on line 5 (or later, after `head`)."""
+    return f'policy: p\nversion: "1"\nsource: s\n{head}rules:\n{rule}'
+
+
+DENY = "  - id: no\n    effect: deny\n    target: {principal: {organization_type: [insurer]}}\n"
+PERMIT = "  - id: yes-for\n    effect: permit\n    target: {purpose: [TREAT]}\n"
+
+WRONG = [
+    (PERMIT.replace("{purpose: [TREAT]}", "{principal: {role: [physician, wizard]}}"), "0.yaml:7: `wizard` is no role of terms.yaml"),
+    (DENY.replace("insurer", "bank"), "0.yaml:7: `bank` is no organization type of terms.yaml"),
+    (PERMIT.replace("{purpose: [TREAT]}", "{resource: {type: [Observatoin]}}"), "0.yaml:7: `Observatoin` is no FHIR resource type"),
+    (PERMIT.replace("{purpose: [TREAT]}", '{resource: {label: ["frr#X"]}}'), "0.yaml:7: `frr#X`: its system has no alias in terms.yaml"),
+    (PERMIT.replace("{purpose: [TREAT]}", '{resource: {label: ["conf#V"]}}'), "0.yaml:7: `conf#V` is not among the known labels of labels.yaml"),
+    (PERMIT + "    lifts: [maks]\n", "0.yaml:8: no deny has the tag `maks`"),
+    (DENY + "    tag: money\n    absolute: true\n" + PERMIT + "    lifts: [money]\n", "0.yaml:13: `money` is the tag of `no`, which is absolute; nothing can lift it"),
+    (PERMIT + "    redact: {remove: [Patient.telecm]}\n", "0.yaml:8: `Patient.telecm` names no element; it would redact nothing"),
+    (PERMIT + "    redact: {replace: {Patient.nam: x}}\n", "0.yaml:8: `Patient.nam` names no element; it would redact nothing"),
+    (PERMIT + DENY.replace("id: no", "id: yes-for"), "0.yaml:8: rule `yes-for` exists already at 0.yaml:5"),
+    (PERMIT.replace("purpose: [TREAT]", "consent: [deny]"), "0.yaml:5: rule `yes-for` can never permit: a Consent's deny wins unless the rule says `lifts: [consent]`"),
+    (DENY + "    absolute: true\n" + PERMIT.replace("purpose: [TREAT]", "purpose: [TREAT], principal: {organization_type: [insurer]}"), "0.yaml:9: rule `yes-for` can never permit: the absolute deny `no` applies wherever it does"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "finding"), WRONG)
+def test_a_rule_that_cannot_mean_what_it_says_is_told(rules: str, finding: str) -> None:
+    assert findings(with_rule(rules)) == [finding]
+
+
+HEADS = [
+    (
+        "universal: [Observation]\n",
+        "0.yaml:4: `Observation` can be about a patient; it is not universal",
+    ),
+    ("universal: [Wizard]\n", "0.yaml:4: `Wizard` is no FHIR resource type"),
+]
+
+
+@pytest.mark.parametrize(("head", "finding"), HEADS)
+def test_universal_types_exist_and_are_about_nobody(head: str, finding: str) -> None:
+    assert findings(with_rule(PERMIT, head)) == [finding]
+
+
+def test_a_rule_on_universal_types_cannot_ask_for_consent() -> None:
+    rule = PERMIT.replace("purpose: [TREAT]", "consent: [permit], resource: {type: [Practitioner]}")
+    assert findings(with_rule(rule, "universal: [Practitioner]\n")) == [
+        "0.yaml:6: rule `yes-for` can never permit: universal types have no patient, so no Consent"
+    ]
+
+
+def test_two_files_may_not_contradict_each_other() -> None:
+    one = with_rule(PERMIT, "unlabelled: N\ndefault_purpose: {practitioner: TREAT}\n")
+    other = with_rule(DENY, "unlabelled: R\ndefault_purpose: {practitioner: BTG}\n").replace(
+        "policy: p", "policy: q"
+    )
+    assert findings(one, other) == [
+        "1.yaml:4: `unlabelled` is `R` here and `N` in 0.yaml; state it once",
+        "1.yaml:5: `default_purpose.practitioner` is `BTG` here and `TREAT` in 0.yaml; state it once",
+    ]
+
+
+def test_a_policy_and_a_rule_exist_once_in_the_whole_directory() -> None:
+    assert findings(POLICY, POLICY) == [
+        "1.yaml:1: policy `ward` exists already in 0.yaml",
+        "1.yaml:5: rule `team` exists already at 0.yaml:5",
+        "1.yaml:10: rule `masked` exists already at 0.yaml:10",
+    ]
+
+
+def test_terms_and_labels_speak_of_systems_that_have_a_name() -> None:
+    assert findings(POLICY, terms=TERMS.replace("nurse: [sct#", "nurse: [snomed#")) == [
+        "terms.yaml:8: `snomed#224535009`: its system has no alias in `systems`"
+    ]
+    assert findings(
+        POLICY, labels=LABELS.replace("{icd:", "{icd10:").replace("[fr]", "[french]")
+    ) == [
+        "labels.yaml:2: `french`: its system has no alias in terms.yaml",
+        "labels.yaml:7: `icd10`: its system has no alias in terms.yaml",
+    ]
+
+
+def test_a_label_that_labelling_adds_must_be_known_or_it_would_deny_everything() -> None:
+    assert findings(POLICY, labels=LABELS.replace("add: [conf#R]", "add: [conf#R, conf#V]")) == [
+        "labels.yaml:8: `conf#V` is not among the `known` labels"
+    ]
+
+
+def test_a_good_directory_has_no_findings() -> None:
+    assert findings(POLICY) == []
+
+
+COVERS = [
+    ("{}", '{"purpose": ["TREAT"]}', True),
+    ('{"purpose": ["TREAT", "BTG"]}', '{"purpose": ["BTG"]}', True),
+    ('{"purpose": ["BTG"]}', '{"purpose": ["TREAT", "BTG"]}', False),
+    ('{"purpose": ["BTG"]}', '{"interaction": ["read"]}', False),
+    (
+        '{"resource": {"confidentiality_above": "N"}}',
+        '{"resource": {"confidentiality_above": "R"}}',
+        True,
+    ),
+    (
+        '{"resource": {"confidentiality_above": "R"}}',
+        '{"resource": {"confidentiality_above": "N"}}',
+        False,
+    ),
+    ('{"principal": {"role": ["a"]}}', '{"principal": {"role": ["a"], "client": ["x"]}}', True),
+]
+
+
+@pytest.mark.parametrize(("wide", "narrow", "answer"), COVERS)
+def test_a_target_covers_another_when_each_of_its_constraints_is_met(
+    wide: str, narrow: str, answer: bool
+) -> None:
+    assert covers(Target.model_validate_json(wide), Target.model_validate_json(narrow)) is answer
+
+
+def test_every_field_of_a_target_is_a_constraint() -> None:
+    full = Target.model_validate_json(
+        '{"principal": {"kind": ["system"], "role": ["a"], "relationship": ["self"], "organization_type": ["b"],'
+        ' "client": ["c"]}, "purpose": ["BTG"], "interaction": ["read"], "consent": ["none"],'
+        ' "resource": {"type": ["Patient"], "label": ["a#b"], "confidentiality_above": "N"}}'
+    )
+    fields = (
+        sum(len(type(part).model_fields) for part in (full.principal, full.resource))
+        + len(Target.model_fields)
+        - 2
+    )
+    assert len(constraints(full)) == fields

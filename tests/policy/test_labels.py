@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.fhir.coding import CONFIDENTIALITY, Coding
+from proxy.policy.labels import LabelFile, labels_from
+from proxy.policy.parse import parse
+from proxy.policy.terms import Terms
+from tests.policy.packs import LABELS, TERMS
+
+ICD = "http://hl7.org/fhir/sid/icd-10"
+READY = labels_from(
+    parse("labels.yaml", LABELS, LabelFile).content, parse("terms.yaml", TERMS, Terms).content
+)
+RESTRICTED = {Coding(CONFIDENTIALITY, "R")}
+
+CODES = [
+    ("B20", RESTRICTED),
+    ("B20.1", set()),
+    ("B21", RESTRICTED),
+    ("B21.9", RESTRICTED),
+    ("B2", set()),
+    ("I10", set()),
+]
+
+
+@pytest.mark.parametrize(("code", "labels"), CODES)
+def test_a_code_brings_its_labels_and_a_star_means_every_code_that_begins_so(
+    code: str, labels: set[Coding]
+) -> None:
+    assert READY.labels_of([Coding(ICD, code)]) == labels
+
+
+def test_the_same_code_in_another_system_brings_nothing() -> None:
+    assert READY.labels_of([Coding("urn:elsewhere", "B20")]) == frozenset()
+
+
+KNOWN = [
+    (Coding(CONFIDENTIALITY, "R"), True),
+    (Coding("urn:oid:2.16.840.1.113883.5.25", "R"), True),
+    (Coding(CONFIDENTIALITY, "HIV"), False),
+    (Coding("urn:fr", "anything"), True),
+    (Coding("urn:elsewhere", "R"), False),
+    (Coding("", "R"), False),
+]
+
+
+@pytest.mark.parametrize(("label", "known"), KNOWN)
+def test_a_label_is_known_by_itself_or_by_its_system(label: Coding, known: bool) -> None:
+    assert READY.knows(label) is known
+
+
+codings = st.builds(
+    Coding, st.sampled_from([ICD, "urn:fr", "x"]), st.sampled_from(["B20", "B21", "B21.3", "Z", ""])
+)
+
+
+@given(st.lists(codings), st.lists(codings))
+def test_more_codes_never_bring_fewer_labels(some: list[Coding], more: list[Coding]) -> None:
+    assert READY.labels_of(some) | READY.labels_of(more) == READY.labels_of([*more, *some])
