@@ -285,6 +285,10 @@ class RotatingKeys:
             async with asyncio.timeout(self._freshness.timeout):
                 jwks = await self._fetch()
             self._accept(jwks, now)
+        except asyncio.CancelledError:
+            # The caller left; whoever waits behind it must not find us cooling down without any keys.
+            self._tried_at = None if self.current() is None else now
+            raise
         except (OSError, ProxyError) as error:
             self._trouble = str(error) or type(error).__name__
             last_good_until = self._good_at + self._freshness.max_age
