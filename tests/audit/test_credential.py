@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.audit.credential import without_credentials
+from proxy.audit.journal import encoded
 from tests.audit.cases import SEARCH, changed
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -46,3 +47,41 @@ def test_a_request_without_credentials_is_kept_as_it_is(target: str) -> None:
 def test_taking_out_twice_changes_nothing_more(target: str) -> None:
     once = without_credentials(changed(SEARCH, target=target, form=target))
     assert without_credentials(once) == once
+
+
+NAMES = st.sampled_from(
+    ["access_token", "id_token", "client_assertion", "client_secret", "password", "Refresh_Token"]
+)
+TOKENS = st.text("abcdefghijklmnopqrstuvwxyz0123456789._~-", min_size=24, max_size=60)
+
+
+def percent_encoded(name: str, at: set[int]) -> str:
+    return "".join(f"%{ord(c):02x}" if index in at else c for index, c in enumerate(name))
+
+
+@given(NAMES, st.sets(st.integers(0, 16)), TOKENS, st.sampled_from(["target", "form"]))
+def test_no_token_in_a_parameter_reaches_the_journal(
+    name: str, at: set[int], token: str, field: str
+) -> None:
+    pair = f"_count=1&{percent_encoded(name, at)}={token}"
+    written = pair if field == "form" else f"/fhir/Patient?{pair}"
+    assert token.encode() not in encoded(changed(SEARCH, **{field: written}))
+
+
+@given(st.sampled_from(["Bearer ", "bearer%20", "DPoP+"]), TOKENS)
+def test_no_token_after_its_scheme_reaches_the_journal(scheme: str, token: str) -> None:
+    assert_not_kept(token, scheme + token)
+
+
+BASE64URL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
+
+@given(st.text(BASE64URL, min_size=12, max_size=60), st.sampled_from([".", "%2E", "%2e"]))
+def test_no_signed_or_encrypted_token_reaches_the_journal(part: str, dot: str) -> None:
+    for parts in (3, 5):
+        assert_not_kept(part, "eyJ" + dot.join([part] * parts))
+
+
+def assert_not_kept(secret: str, written: str) -> None:
+    for field in ("target", "form", "accept", "request_id"):
+        assert secret.encode() not in encoded(changed(SEARCH, **{field: f"/x?y={written}&z=1"}))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.audit.entry import Touched
 from proxy.audit.journal import SqliteJournal, encoded
 from proxy.audit.journal_file import JournalFile, entry_of
 from proxy.errors import OwnError
@@ -94,56 +93,6 @@ def alter(path: Path, *statements: str) -> None:
         for statement in statements:
             connection.execute(statement)
     connection.close()
-
-
-TAMPERING = {
-    "edited": ("UPDATE entry SET entry = replace(entry, 'anna', 'otto') WHERE seq = 2", "b"),
-    "edited keeping its type": (
-        "UPDATE entry SET entry = CAST(replace(entry, 'anna', 'otto') AS BLOB) WHERE seq = 2",
-        "b",
-    ),
-    "edited beside": ("UPDATE entry SET recorded = 1 WHERE seq = 2", "b"),
-    "removed": ("DELETE FROM entry WHERE seq = 2", "c"),
-    "swapped": (
-        "UPDATE entry SET seq = CASE seq WHEN 2 THEN -3 ELSE 2 END WHERE seq IN (2, 3)",
-        "b",
-    ),
-    "truncated": ("DELETE FROM entry WHERE seq = 3", "b"),
-}
-
-
-@pytest.mark.parametrize("case", TAMPERING)
-async def test_verify_names_the_entry_where_the_record_breaks(
-    case: str, journal: SqliteJournal
-) -> None:
-    await record(journal, "a", "b", "c")
-    statement, name = TAMPERING[case]
-    alter(journal.file.path, statement)
-    broken = journal.file.verify()
-    assert broken is not None
-    assert broken.entry_id == name
-
-
-async def test_entries_can_be_asked_by_instant_and_patient(journal: SqliteJournal) -> None:
-    for number, name in enumerate(("p1", "p10", "p1")):
-        touched = (Touched("List/l", "disclosed", (f"Patient/{name}",)),)
-        await journal.record(
-            changed(READ, id=str(number), recorded=float(number), touched=touched, decisions=())
-        )
-    of_p1 = [entry.id for entry in journal.file.entries(patient="Patient/p1")]
-    assert of_p1 == ["0", "2"]
-    assert [entry.id for entry in journal.file.entries(since=1.0)] == ["1", "2"]
-
-
-async def test_delivery_states_are_kept(journal: SqliteJournal) -> None:
-    await record(journal, "a", "b", "c")
-    journal.file.mark_delivered([1])
-    journal.file.mark_stuck(2, "status 422")
-    assert [waiting.id for waiting in journal.file.undelivered(10)] == ["c"]
-    assert [(stuck.id, stuck.why) for stuck in journal.file.stuck()] == [("b", "status 422")]
-    assert journal.file.verify() is None
-    journal.file.retry_stuck()
-    assert [waiting.id for waiting in journal.file.undelivered(10)] == ["b", "c"]
 
 
 async def test_a_closed_journal_takes_nothing(journal: SqliteJournal) -> None:
