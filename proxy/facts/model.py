@@ -5,7 +5,6 @@ Times are seconds since the epoch. `None` in place of a collection means *unknow
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from types import MappingProxyType
 
 from proxy.fhir.coding import Coding, Effect, Identifier
@@ -112,8 +111,6 @@ class ConsentDirective:
     recorded: float | None = None
     problem: str | None = None
     inert: str | None = None
-    zone: tzinfo = UTC
-    """The zone in which its partial dates were read, and those of the data it speaks of."""
 
     def acts(self, now: float) -> bool:
         """Whether it is to be followed at this instant; one that cannot be computed is always followed (and denies)."""

@@ -1,0 +1,124 @@
+"""Look up who the caller is: Practitioner, active PractitionerRoles, their Organizations and all above them.
+
+FHIR resources say it, not the token: the token names one person and perhaps one organisation. What the answers hold is
+checked again by `relationship.closure_of`.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+from proxy.facts.cache import Found
+from proxy.facts.elements import Json
+from proxy.facts.lookup import Budget, escaped
+from proxy.facts.model import ActorClosure
+from proxy.facts.relationship import Reading, closure_of, identifiers_of, next_boundary, periods_of
+from proxy.fhir.coding import Identifier
+from proxy.identity.principal import Principal, PrincipalKind
+
+MAX_ABOVE = 8
+"""How far up an organisation's parents are followed."""
+
+
+async def caller_of(
+    principal: Principal, budget: Budget, reading: Reading, now: float
+) -> Found[ActorClosure]:
+    """Look up everything a principal is at an instant; not to be kept where any part of it is unknown."""
+    roles, practitioners = await _professional(budget, principal, reading)
+    employers = {reading.reference(role.get("organization")) for role in roles or ()}
+    houses = await _houses(
+        budget, {one for one in employers if one}, principal.organization, reading
+    )
+    complete = None not in (roles, practitioners, houses)
+    closure = closure_of(roles or (), houses or (), principal, reading, now, practitioners or ())
+    until = next_boundary(periods_of(roles or (), reading), now)
+    return Found(replace(closure, complete=complete), until, keep=complete)
+
+
+async def _professional(
+    budget: Budget, principal: Principal, reading: Reading
+) -> tuple[list[Json] | None, list[Json] | None]:
+    """Look up the caller's PractitionerRoles and Practitioner; nothing for who is no professional."""
+    kind, _, own = (principal.fhir_user or "").partition("/")
+    if kind == "PractitionerRole":
+        return await _by_role(budget, own, reading)
+    if kind == "Practitioner":
+        return await _by_practitioner(budget, own)
+    if not kind and principal.kind is PrincipalKind.PRACTITIONER:
+        return await _by_identifiers(budget, principal.identifiers)
+    return [], []
+
+
+async def _by_practitioner(budget: Budget, own: str) -> tuple[list[Json] | None, list[Json] | None]:
+    roles, practitioners = await asyncio.gather(
+        budget.search("PractitionerRole", ("practitioner", f"Practitioner/{own}")),
+        budget.by_id("Practitioner", {own}),
+    )
+    return roles, practitioners
+
+
+async def _by_role(
+    budget: Budget, own: str, reading: Reading
+) -> tuple[list[Json] | None, list[Json] | None]:
+    """Follow the one role that the token names to its Practitioner, and all other roles of that one."""
+    roles = await budget.by_id("PractitionerRole", {own})
+    users = {reading.reference(role.get("practitioner")) for role in roles or ()} - {None}
+    if len(users) == 1:
+        return await _by_practitioner(budget, str(users.pop()).partition("/")[2])
+    return roles, None if roles is None else []
+
+
+async def _by_identifiers(
+    budget: Budget, identifiers: frozenset[Identifier]
+) -> tuple[list[Json] | None, list[Json] | None]:
+    """Find the Practitioner that has one of the token's identifiers; two of them are nobody in particular."""
+    asked = sorted(one for one in identifiers if one.system)
+    answers = await asyncio.gather(*(budget.search("Practitioner", _token(one)) for one in asked))
+    if None in answers:
+        return None, None
+    found = {
+        str(person.get("id")): person
+        for answer in answers
+        for person in answer or ()
+        if not identifiers_of(person).isdisjoint(asked)
+    }
+    if not found:
+        return [], []
+    return await _by_practitioner(budget, *found) if len(found) == 1 else (None, None)
+
+
+async def _houses(
+    budget: Budget, employers: set[str], named: Identifier | None, reading: Reading
+) -> list[Json] | None:
+    """Look up the organisations of the roles and of the token, and those above them."""
+    found = await _organization(budget, named)
+    if found is None:
+        return None
+    front = employers | _above(found, reading)
+    seen: set[str] = {f"Organization/{one.get('id')}" for one in found}
+    for _ in range(MAX_ABOVE):
+        front = {one for one in front if one.startswith("Organization/")} - seen
+        if not front:
+            return found
+        level = await budget.by_id("Organization", {one.partition("/")[2] for one in front})
+        if level is None:
+            return None
+        seen |= front
+        found = found + level
+        front = _above(level, reading)
+    return None
+
+
+def _above(houses: Iterable[Json], reading: Reading) -> set[str]:
+    parents = {reading.reference(one.get("partOf")) for one in houses}
+    return {one for one in parents if one}
+
+
+async def _organization(budget: Budget, named: Identifier | None) -> list[Json] | None:
+    if named is None or not named.system:
+        return []
+    return await budget.search("Organization", _token(named))
+
+
+def _token(identifier: Identifier) -> tuple[str, str]:
+    return "identifier", f"{escaped(identifier.system)}|{escaped(identifier.value)}"

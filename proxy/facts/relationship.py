@@ -1,0 +1,301 @@
+"""Relationships between a principal and a patient, as dated facts (decisions §5).
+
+Read from CareTeam, Patient.generalPractitioner, RelatedPerson, PractitionerRole and Organization. A relationship that
+has begun, has not ended and can be proven: yes. What cannot be read proves nothing and is left out. Pure.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+from typing import NamedTuple
+
+from proxy.facts.actors import excluded, is_named
+from proxy.facts.elements import (
+    Json,
+    UnsupportedError,
+    concepts_of,
+    identifier_of,
+    objects_of,
+    period_of,
+)
+from proxy.facts.model import ALWAYS, Actor, ActorClosure, Membership, PatientFacts, Period
+from proxy.fhir.coding import Coding, Identifier, system_of
+from proxy.fhir.links import reference_of
+from proxy.identity.principal import Principal, PrincipalKind
+
+CARE_TEAM = "care-team"
+GENERAL_PRACTITIONER = "general-practitioner"
+GUARDIAN = "guardian"
+TRUSTED_PERSON = "trusted-person"
+
+_ROLE_CODES = (
+    "http://terminology.hl7.org/CodeSystem/v3-RoleCode",
+    "https://mos.esante.gouv.fr/NOS/TRE_R216-HL7RoleCode/FHIR/TRE-R216-HL7RoleCode",
+)
+_FR_CONTACT = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-contact-relationship"
+# Which RelatedPerson.relationship makes which relationship; being a relative makes none.
+_KINDS: dict[Coding, str] = {
+    **{Coding(system, code): GUARDIAN for system in _ROLE_CODES for code in ("GUARD", "HPOWATT")},
+    **{Coding(_FR_CONTACT, code): GUARDIAN for code in ("GRD", "CUR", "CURTL")},
+    Coding(_FR_CONTACT, "K"): TRUSTED_PERSON,
+}
+
+
+class Reading(NamedTuple):
+    """How FHIR resources are read: the zone of partial dates, and the URLs under which references are our own."""
+
+    zone: tzinfo
+    bases: tuple[str, ...] = ()
+
+    def reference(self, node: object) -> str | None:
+        """Normalise a Reference to `Type/id`; None if it is none of ours."""
+        text = node.get("reference") if isinstance(node, dict) else None
+        return reference_of(text, self.bases) if isinstance(text, str) else None
+
+    def actor(self, node: object) -> Actor | None:
+        """Give whom a Reference names, literally or by identifier."""
+        reference = self.reference(node)
+        identifier = (
+            identifier_of({"identifier": node.get("identifier")})
+            if isinstance(node, dict)
+            else None
+        )
+        if identifier is not None and not identifier.system:
+            identifier = None
+        return Actor(reference, identifier) if reference or identifier else None
+
+
+# ---- readers of one resource -----------------------------------------------------------------------------------
+
+
+def memberships_of_care_team(team: Json, reading: Reading) -> tuple[Membership, ...]:
+    """Read who takes care of `CareTeam.subject` when; only an active team, only within its own period."""
+    if team.get("status") != "active" or _is_modified(team):
+        return ()
+    source = f"CareTeam/{team.get('id')}"
+    return tuple(
+        Membership(CARE_TEAM, actor, period, source)
+        for actor, period in _participants(team, reading)
+    )
+
+
+def members_of(resource: Json, reading: Reading, now: float) -> tuple[frozenset[str] | None, float]:
+    """Give the references inside a Group or CareTeam at an instant, and until when that holds.
+
+    `None` where it cannot be told: a Group that is described and not listed, or that has groups inside.
+    """
+    if resource.get("resourceType") == "CareTeam":
+        active = resource.get("status") == "active" and not _is_modified(resource)
+        listed = list(_participants(resource, reading)) if active else []
+    else:
+        if (
+            _is_modified(resource)
+            or "characteristic" in resource
+            or not isinstance(resource.get("member", []), list)
+        ):
+            return None, now
+        listed = (
+            list(_group_members(resource, reading)) if resource.get("active") is not False else []
+        )
+    members = frozenset(
+        actor.reference for actor, period in listed if actor.reference and period.covers(now)
+    )
+    if any(member.startswith(("Group/", "CareTeam/")) for member in members):
+        return None, now
+    return members, next_boundary((period for _, period in listed), now)
+
+
+def memberships_of_general_practitioner(patient: Json, reading: Reading) -> tuple[Membership, ...]:
+    """Read `Patient.generalPractitioner`: Practitioners, PractitionerRoles or Organizations, without period."""
+    if _is_modified(patient):
+        return ()
+    source = f"Patient/{patient.get('id')}"
+    actors = (reading.actor(node) for node in _listed(patient, "generalPractitioner"))
+    return tuple(
+        Membership(GENERAL_PRACTITIONER, actor, ALWAYS, source) for actor in actors if actor
+    )
+
+
+def memberships_of_related_person(person: Json, reading: Reading) -> tuple[Membership, ...]:
+    """Read guardians and trusted persons; a RelatedPerson names itself by its id and its identifiers."""
+    period = _period(person, reading)
+    if person.get("active") is False or _is_modified(person) or period is None:
+        return ()
+    kinds = {_KINDS[coding] for coding in _codings(person, "relationship") if coding in _KINDS}
+    source = f"RelatedPerson/{person.get('id')}"
+    actors = [Actor(source), *(Actor(identifier=one) for one in identifiers_of(person))]
+    return tuple(
+        Membership(kind, actor, period, source) for kind in sorted(kinds) for actor in actors
+    )
+
+
+def patient_of(resource: Json, reading: Reading) -> str | None:
+    """Give the one patient a CareTeam, RelatedPerson or Patient is about."""
+    if resource.get("resourceType") == "Patient":
+        own = resource.get("id")
+        return f"Patient/{own}" if isinstance(own, str) else None
+    key = "subject" if resource.get("resourceType") == "CareTeam" else "patient"
+    reference = reading.reference(resource.get(key))
+    return reference if reference and reference.startswith("Patient/") else None
+
+
+def next_boundary(periods: Iterable[Period], now: float) -> float:
+    """Give the next instant at which any of the periods begins or has ended; infinity if there is none."""
+    edges = (edge for period in periods for edge in (period.start, period.end) if edge is not None)
+    return min((edge for edge in edges if edge >= now), default=float("inf"))
+
+
+# ---- what follows ----------------------------------------------------------------------------------------------
+
+
+def relationships_of(
+    facts: PatientFacts, closure: ActorClosure, principal: Principal, now: float
+) -> frozenset[str] | None:
+    """Give how the principal stands to the patient at an instant; `None` = unknown, because a look-up failed."""
+    denied = excluded(facts.directives, closure, now)
+    if facts.memberships is None or denied is None or not closure.complete:
+        return None
+    current = [one for one in facts.memberships if one.period.covers(now)]
+    found = {one.kind for one in current if is_named(one.actor, closure)}
+    if _is_self(facts.patient, principal):
+        found.add("self")
+    if principal.on_behalf_of and any(
+        one.actor.reference == principal.on_behalf_of for one in current
+    ):
+        found.add("delegate")
+    return frozenset(found | {"denied"} if denied else found)
+
+
+def _is_self(patient: str, principal: Principal) -> bool:
+    launched = principal.kind is PrincipalKind.PATIENT and principal.patient == patient
+    return principal.fhir_user == patient or launched
+
+
+def closure_of(
+    roles: Iterable[Json],
+    organizations: Iterable[Json],
+    principal: Principal,
+    reading: Reading,
+    now: float,
+    practitioners: Iterable[Json] = (),
+) -> ActorClosure:
+    """Give everything the caller is: itself, its active roles, their organisations and all above them (`partOf`).
+
+    `practitioners` are the caller's own; only their active PractitionerRoles count. Organisations that the token names
+    by identifier count like those of a role.
+    """
+    own = {f"Practitioner/{one.get('id')}": one for one in practitioners}
+    me = frozenset(own) | ({principal.fhir_user} if principal.fhir_user else frozenset())
+    held = [role for role in roles if is_held(role, me, reading, now)]
+    houses = {f"Organization/{one.get('id')}": one for one in organizations}
+    named = {
+        reference
+        for reference, one in houses.items()
+        if principal.organization in identifiers_of(one)
+    }
+    employers = {reading.reference(role.get("organization")) for role in held} - {None}
+    above = _with_parents({one for one in employers if one} | named, houses, reading)
+    known = [houses[one] for one in sorted(above) if one in houses]
+    return ActorClosure(
+        references=frozenset(one for one in me if not one.startswith("PractitionerRole/"))
+        | {f"PractitionerRole/{role.get('id')}" for role in held}
+        | above,
+        identifiers=principal.identifiers
+        | ({principal.organization} if principal.organization else frozenset())
+        | {identifier for one in (*own.values(), *known) for identifier in identifiers_of(one)},
+        roles=principal.roles | {coding for role in held for coding in _codings(role, "code")},
+        organization_types=frozenset(coding for one in known for coding in _codings(one, "type")),
+    )
+
+
+def is_held(role: Json, me: frozenset[str], reading: Reading, now: float) -> bool:
+    """Whether a PractitionerRole is one of the caller's, active and within its period."""
+    period = _period(role, reading)
+    mine = not me.isdisjoint(
+        {reading.reference(role.get("practitioner")), f"PractitionerRole/{role.get('id')}"}
+    )
+    return mine and role.get("active") is not False and period is not None and period.covers(now)
+
+
+def periods_of(resources: Iterable[Json], reading: Reading) -> Iterator[Period]:
+    """Give the periods that can be read."""
+    for one in resources:
+        period = _period(one, reading)
+        if period is not None:
+            yield period
+
+
+def _with_parents(start: set[str], houses: dict[str, Json], reading: Reading) -> frozenset[str]:
+    """Add everything above the organisations; cycles end by themselves."""
+    found: set[str] = set()
+    front = start
+    while front:
+        found |= front
+        parents = (reading.reference(houses[one].get("partOf")) for one in front if one in houses)
+        front = {parent for parent in parents if parent} - found
+    return frozenset(found)
+
+
+# ---- lenient reading: what is broken proves nothing --------------------------------------------------------------
+
+
+def _participants(team: Json, reading: Reading) -> Iterator[tuple[Actor, Period]]:
+    whole = _period(team, reading)
+    for node in _listed(team, "participant"):
+        period = _period(node, reading, "coveragePeriod" if "coveragePeriod" in node else "period")
+        actor = reading.actor(node.get("member"))
+        if actor and whole and period and not _is_modified(node) and "coverageTiming" not in node:
+            yield actor, _both(whole, period)
+
+
+def _group_members(group: Json, reading: Reading) -> Iterator[tuple[Actor, Period]]:
+    for node in _listed(group, "member"):
+        period, actor = _period(node, reading), reading.actor(node.get("entity"))
+        if actor and period and node.get("inactive") is not True:
+            yield actor, period
+
+
+def _both(one: Period, other: Period) -> Period:
+    """Give the time that lies in both periods; one that ends before it starts covers nothing."""
+    starts = [edge for edge in (one.start, other.start) if edge is not None]
+    ends = [edge for edge in (one.end, other.end) if edge is not None]
+    return Period(max(starts, default=None), min(ends, default=None))
+
+
+def _is_modified(node: Json) -> bool:
+    """Whether something unknown changes the meaning."""
+    return "modifierExtension" in node or "implicitRules" in node
+
+
+def _listed(node: Json, key: str) -> tuple[Json, ...]:
+    try:
+        return objects_of(node, key)
+    except UnsupportedError:
+        return ()
+
+
+def _codings(node: Json, key: str) -> frozenset[Coding]:
+    found: set[Coding] = set()
+    for concept in _listed(node, key):
+        try:
+            found |= concepts_of({key: [concept]}, key)
+        except UnsupportedError:
+            continue
+    return frozenset(found)
+
+
+def identifiers_of(node: Json) -> frozenset[Identifier]:
+    """Give the business identifiers that have both system and value, and are not old."""
+    return frozenset(
+        Identifier(system_of(system), value.strip())
+        for one in _listed(node, "identifier")
+        if isinstance(system := one.get("system"), str) and system
+        if isinstance(value := one.get("value"), str) and value and one.get("use") != "old"
+    )
+
+
+def _period(node: Json, reading: Reading, key: str = "period") -> Period | None:
+    """Give a period, `ALWAYS` if absent, None if it cannot be read."""
+    try:
+        return period_of(node, key, reading.zone) or ALWAYS
+    except UnsupportedError:
+        return None

@@ -1,0 +1,132 @@
+"""What Consents name, resolved: members of Groups and CareTeams, dead references, what a `related` instance refers to.
+
+A deny whose actor cannot be found is a deny for everyone (decisions §4, peers D14-03), and whether it can be found only
+upstream can tell. A reference that was not found is dead; one that could not be asked about makes its Consent unknown. Pure.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from proxy.facts.elements import Json
+from proxy.facts.model import Actor, ConsentDirective, Provision, ProvisionDatum
+from proxy.facts.relationship import Reading, members_of
+from proxy.fhir.coding import Effect
+
+WITH_MEMBERS = frozenset({"Group", "CareTeam"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What was found. `asked` are the references that were asked about; those of a failed look-up are not in it."""
+
+    asked: frozenset[str]
+    members: Mapping[str, frozenset[str] | None]
+    mentions: Mapping[str, frozenset[str]]
+    until: float
+
+    @classmethod
+    def of(
+        cls,
+        answers: Mapping[str, tuple[frozenset[str], list[Json] | None]],
+        reading: Reading,
+        now: float,
+    ) -> "Resolved":
+        """Read answers by type, each with the ids that were asked for; `None` = the look-up failed."""
+        found = {
+            f"{kind}/{one.get('id')}": one
+            for kind, (_, answer) in answers.items()
+            for one in answer or ()
+        }
+        groups = {
+            name: members_of(one, reading, now)
+            for name, one in found.items()
+            if name.partition("/")[0] in WITH_MEMBERS
+        }
+        return cls(
+            asked=frozenset(
+                f"{kind}/{one}"
+                for kind, (ids, answer) in answers.items()
+                if answer is not None
+                for one in ids
+            ),
+            members={name: members for name, (members, _) in groups.items()},
+            mentions={name: frozenset(_references(one, reading)) for name, one in found.items()},
+            until=min((until for _, until in groups.values()), default=float("inf")),
+        )
+
+
+def named_by(directives: Iterable[ConsentDirective]) -> dict[str, frozenset[str]]:
+    """Give what must be asked upstream, as ids by type: groups, actors of denies, instances of `related`."""
+    wanted: dict[str, set[str]] = {}
+    for directive in directives:
+        for reference in _asked_by(directive):
+            kind, _, own = reference.partition("/")
+            wanted.setdefault(kind, set()).add(own)
+    return {kind: frozenset(ids) for kind, ids in wanted.items()}
+
+
+def resolved(directive: ConsentDirective, answer: Resolved) -> ConsentDirective | None:
+    """Give the directive with what was found; `None` if something that it needs could not be asked."""
+    asked = set(_asked_by(directive))
+    if not asked:
+        return directive
+    if not asked <= answer.asked:
+        return None
+    return replace(directive, root=_provision(directive.root, answer))
+
+
+def _asked_by(directive: ConsentDirective) -> Iterator[str]:
+    if directive.inert is not None or directive.problem is not None:
+        return
+    for node in directive.root.nodes():
+        for actor in node.actors:
+            if actor.reference and not actor.dead and _must_be_asked(actor.reference, node.effect):
+                yield actor.reference
+        yield from (
+            datum.reference for datum in node.data if datum.meaning == "related" and datum.reference
+        )
+
+
+def _must_be_asked(reference: str, effect: Effect) -> bool:
+    """Tell where it matters: a permit for somebody who cannot be found harms nobody, a deny does."""
+    return effect is Effect.DENY or reference.partition("/")[0] in WITH_MEMBERS
+
+
+def _provision(node: Provision, answer: Resolved) -> Provision:
+    return replace(
+        node,
+        actors=tuple(_actor(one, answer) for one in node.actors),
+        data=tuple(_datum(one, answer) for one in node.data),
+        provisions=tuple(_provision(child, answer) for child in node.provisions),
+    )
+
+
+def _actor(actor: Actor, answer: Resolved) -> Actor:
+    if actor.reference not in answer.asked:
+        return actor
+    return replace(
+        actor,
+        members=answer.members.get(actor.reference),
+        dead=actor.reference not in answer.mentions,
+    )
+
+
+def _datum(datum: ProvisionDatum, answer: Resolved) -> ProvisionDatum:
+    """Add what the instance refers to; one that does not exist refers to nothing."""
+    if datum.meaning != "related" or datum.reference not in answer.asked:
+        return datum
+    return replace(datum, mentions=answer.mentions.get(datum.reference, frozenset()))
+
+
+def _references(resource: Json, reading: Reading) -> Iterator[str]:
+    """Every reference inside a resource that is one of ours."""
+    stack: list[object] = [resource]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            reference = reading.reference(node)
+            if reference:
+                yield reference
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
