@@ -5,7 +5,7 @@ integers of any size and escapes their spelling, and elements their order.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -137,11 +137,6 @@ def subset(body: bytes, keep: Collection[str]) -> bytes:
     return msgspec.json.encode({n: raw for n, raw in fields.items() if n.lstrip("_") in kept})
 
 
-def references_in(body: bytes) -> list[str]:
-    """List the texts of all `Reference.reference` elements of a compact body."""
-    return [_STRING.decode(match[1]) for match in _REFERENCE.finditer(body)]
-
-
 def with_references(body: bytes, replaced: Callable[[str], str]) -> bytes:
     """Rewrite every `Reference.reference` of a body; everything else stays as it was spelled."""
 
@@ -151,8 +146,3 @@ def with_references(body: bytes, replaced: Callable[[str], str]) -> bytes:
         return match[0] if new == old else b'"reference":' + msgspec.json.encode(new)
 
     return _REFERENCE.sub(rewritten, msgspec.json.format(body, indent=-1))
-
-
-def written(fields: Mapping[str, msgspec.Raw]) -> bytes:
-    """Write opened fields again."""
-    return msgspec.json.encode(dict(fields))

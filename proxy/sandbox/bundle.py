@@ -82,14 +82,13 @@ def response_entry(answer: Answer, *, with_resource: bool) -> bytes:
 def shown(version: Version, query: Query, definitions: Definitions) -> bytes:
     """Give what a search shows of a resource: its exact bytes, or the subset that was asked for."""
     body = version.body or b"{}"
-    mandatory = definitions.mandatory[version.type]
-    if query.elements:
-        return subset(body, mandatory | set(query.elements))
+    if query.elements and query.type == version.type:
+        return subset(body, {name.partition(".")[0] for name in query.elements})
     match query.summary:
         case "true":
             return subset(body, definitions.summary[version.type])
         case "text":
-            return subset(body, mandatory | {"text"})
+            return subset(body, definitions.mandatory[version.type] | {"text"})
         case "data":
             return subset(body, _every_element(body) - {"text"})
         case _:

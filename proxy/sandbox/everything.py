@@ -1,5 +1,7 @@
 """`Patient/[id]/$everything` and the patient compartment (https://hl7.org/fhir/R4/patient-operation-everything.html)."""
 
+from collections.abc import Collection
+
 from proxy.sandbox.index import Index
 from proxy.sandbox.model import Key, Version
 from proxy.sandbox.values import Link
@@ -14,11 +16,15 @@ def in_compartment(index: Index, patient: str, kind: str) -> set[str]:
     return {ident for param in params for ident in index.of(kind, param).ids([local])}
 
 
-def everything(index: Index, patient: Version) -> list[Version]:
-    """List the patient, the compartment, and what these refer to outside of any patient's compartment."""
+def everything(index: Index, patient: Version, types: Collection[str] = ()) -> list[Version]:
+    """List the patient, the compartment, and what these refer to outside of any patient's compartment.
+
+    `types` limits the compartment, if there are any; what its members refer to comes along all the same.
+    """
     store = index.store
     found: dict[Key, Version] = {patient.key: patient}
-    for kind in sorted(set(store.types()) & set(store.definitions.compartment_patient)):
+    kinds = set(store.types()) & set(store.definitions.compartment_patient)
+    for kind in sorted(kinds & set(types) if types else kinds):
         for ident in sorted(in_compartment(index, patient.id, kind)):
             version = store.everything(kind)[ident]
             found.setdefault(version.key, version)

@@ -83,7 +83,10 @@ def _token_test(value: str, *, in_link: bool) -> Test:
     def matches(token: Token | None) -> bool:
         if token is None or (code and token.code != code):
             return False
-        return system is None or token.system in {system, ANY_SYSTEM}
+        if system is None or token.system == system:
+            return True
+        # `|code` asks for a code without system, and a FHIR `code` always has one.
+        return system != "" and token.system == ANY_SYSTEM
 
     if in_link:
         return lambda v: isinstance(v, Link) and matches(v.identifier)

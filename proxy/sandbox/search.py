@@ -20,7 +20,7 @@ _DEAREST = 4
 
 
 class Search:
-    """Searches over one store; `base` is the own base URL, under which absolute references are local."""
+    """Searches over one store."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
@@ -28,7 +28,7 @@ class Search:
         self.definitions = index.store.definitions
 
     def query(self, kind: str, pairs: Pairs, base: str) -> Query:
-        """Read the parameters of a search of a type."""
+        """Read the parameters of a search; `base` is the own base URL, under which absolute references are local."""
         local = tuple((name, value.replace(f"{base}/", "")) for name, value in pairs)
         return query_of(kind, local, self.definitions)
 
@@ -41,10 +41,6 @@ class Search:
         for name, descending in reversed(query.sort):
             versions = self._sorted(versions, query.type, name, descending=descending)
         return versions
-
-    def matches(self, kind: str, pairs: Pairs, base: str) -> list[Version]:
-        """List what a conditional interaction's parameters match; FhirError 412 if they match too much."""
-        return self.find(self.query(kind, pairs, base))
 
     def ids(self, kind: str, criteria: Iterable[Criterion]) -> Ids:
         """Give the ids of a type that satisfy all criteria, the cheap ones evaluated first."""

@@ -188,13 +188,31 @@ _EXTRACTORS: dict[str, Callable[[object], Iterator[Value]]] = {
 }
 
 
+def _deceased(tree: object) -> tuple[Value, ...]:
+    """Give `deceased`: true for a date too (`deceased.exists() and deceased != false`)."""
+    found = any(
+        value is not False and value is not None
+        for name in ("deceasedBoolean", "deceasedDateTime")
+        for value in ((tree.get(name) if isinstance(tree, dict) else None),)
+    )
+    return tuple(tokens_of(found))
+
+
+# Parameters whose expression is more than a path.
+_COMPUTED: dict[str, Callable[[object], tuple[Value, ...]]] = {"deceased": _deceased}
+
+
 def is_readable(param: SearchParam) -> bool:
     """Whether a parameter can be evaluated here."""
+    if param.name in _COMPUTED:
+        return True
     return param.kind in _EXTRACTORS and bool(param.paths or param.filtered)
 
 
 def values_of(tree: object, param: SearchParam) -> tuple[Value, ...]:
     """Give all values of a parameter in a resource."""
+    if param.name in _COMPUTED:
+        return _COMPUTED[param.name](tree)
     extract = _EXTRACTORS[param.kind]
     paths = (*param.paths, *param.filtered)
     return tuple(v for path in paths for item in reached(tree, path) for v in extract(item))

@@ -219,7 +219,8 @@ async def everything_may_be_limited_to_types(c: Client, p: str) -> None:
     bundle = (await get(c, f"Patient/{p}-ann/$everything?_type=Observation,Patient")).json
 
     kinds = {e["resource"]["resourceType"] for e in bundle["entry"]}
-    assert kinds == {"Observation", "Patient"}
+    assert {"Observation", "Patient"} <= kinds
+    assert "Condition" not in kinds
 
 
 @case()
@@ -228,9 +229,43 @@ async def a_malformed_result_parameter_is_400(c: Client, _p: str) -> None:
         "Patient?_count=many",
         "Patient?_include=Patient:unicorn",
         "Patient?_revinclude=Unicorn:subject",
-        "Patient?name:unicorn=x",
-        "Patient?gender:exact=male",
+        "Observation?subject:Unicorn=x",
+        "Patient?_has:Observation:patient=z",
+        "Patient?_has:Unicorn:patient:code=z",
     ):
+        reply = await get(c, path)
+        assert reply.status == 400, path
+        assert is_outcome(reply)
+
+
+@case(hapi=False)
+async def an_unknown_modifier_is_400(c: Client, _p: str) -> None:
+    for path in ("Patient?name:unicorn=x", "Patient?gender:exact=male", "Patient?_summary=unicorn"):
+        reply = await get(c, path)
+        assert reply.status == 400, path
+        assert is_outcome(reply)
+
+
+@case()
+async def elements_do_not_touch_included_resources(c: Client, p: str) -> None:
+    await populate(c, p)
+
+    query = f"Observation?_id={p}-glu&_include=Observation:subject&_elements=status"
+    bundle = (await get(c, query)).json
+
+    whole = {e["resource"]["resourceType"]: e["resource"] for e in bundle["entry"]}
+    assert "code" not in whole["Observation"]
+    assert whole["Patient"]["birthDate"] == "1980-05-17"
+
+
+@case()
+async def a_page_of_nothing_known_is_410(c: Client, p: str) -> None:
+    assert (await get(c, f"?_getpages={p}")).status == 410
+
+
+@case()
+async def the_base_alone_is_400(c: Client, _p: str) -> None:
+    for path in ("", "Patient/x/$unicorn", "$unicorn", "Patient/x/y/z"):
         reply = await get(c, path)
         assert reply.status == 400, path
         assert is_outcome(reply)

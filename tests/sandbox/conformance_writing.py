@@ -229,6 +229,21 @@ async def prefer_operation_outcome_gives_one(c: Client, p: str) -> None:
 
 
 @case()
+async def if_match_on_nothing_creates(c: Client, p: str) -> None:
+    assert (await put(c, patient(p), if_match='W/"3"')).status == 201
+
+
+@case()
+async def an_illegal_id_is_400(c: Client, p: str) -> None:
+    body = {"resourceType": "Patient", "id": f"{p}_x"}
+
+    reply = await send(c, "PUT", f"Patient/{p}_x", body)
+
+    assert reply.status == 400
+    assert is_outcome(reply)
+
+
+@case()
 async def if_match_guards_a_patch(c: Client, p: str) -> None:
     await put(c, patient(p, gender="female"))
     document = [{"op": "replace", "path": "/gender", "value": "male"}]
