@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from proxy.errors import Finding, UnusableError
+from proxy.fhir.coding import Coding
 from proxy.policy.model import Matrix
 from proxy.policy.terms import Terms
 
