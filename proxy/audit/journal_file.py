@@ -4,8 +4,9 @@
 """
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,7 @@ _SINCE = "SELECT entry FROM entry WHERE recorded >= ? AND (? = x'' OR instr(entr
 _WAITING = "SELECT seq, id, entry FROM entry WHERE delivered = 0 ORDER BY seq LIMIT ?"
 _STUCK = "SELECT seq, id, trouble FROM entry WHERE delivered = 2 ORDER BY seq"
 _CHECKPOINT_PAGES: Final = 4000
+_STEP_S: Final = 0.01
 
 _ENTRY = msgspec.json.Decoder(Entry)
 
@@ -81,11 +83,21 @@ def connect(path: Path, patience_s: float) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=512,
     )
-    connection.execute("PRAGMA journal_mode = WAL")
+    _enter_wal(connection, patience_s)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
     return connection
+
+
+def _enter_wal(connection: sqlite3.Connection, patience_s: float) -> None:
+    """Write-ahead logging; SQLite does not wait by itself when another worker opens a new file at the same moment."""
+    for _ in range(int(patience_s / _STEP_S)):
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        time.sleep(_STEP_S)
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -246,12 +247,23 @@ async def test_kill_loses_nothing_that_was_acknowledged(path: Path, lines: int) 
     assert JournalFile(path).verify() is None
 
 
-def test_two_processes_share_one_file(path: Path) -> None:
-    processes = [start(RECORD_FOREVER, str(path), writer) for writer in ("w1", "w2")]
-    acknowledged = [name for process in processes for name in killed_after(process, 300)]
+def test_processes_that_start_together_share_one_file(path: Path) -> None:
+    writers = ("w1", "w2", "w3")
+    processes = [start(RECORD_FOREVER, str(path), writer) for writer in writers]
+    acknowledged = [name for process in processes for name in killed_after(process, 100)]
     assert set(acknowledged) <= set(ids(path))
     assert JournalFile(path).verify() is None
-    assert len(JournalFile(path).heads()) == 2
+    assert [head.writer for head in JournalFile(path).heads()] == [*writers]
+    assert all(head.length >= 100 for head in JournalFile(path).heads())
+
+
+def test_many_may_open_a_new_file_at_once(path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda n: SqliteJournal(path, writer=f"w{n}"), range(8)))
+    for journal in opened:
+        journal.close()
+    assert len(JournalFile(path).heads()) == 8
+    assert JournalFile(path).verify() is None
 
 
 FILL_THE_DISK = """
