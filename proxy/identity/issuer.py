@@ -88,6 +88,8 @@ _PATHS: Mapping[str, tuple[ClaimPath, ...]] = MappingProxyType(
 )
 """Field of the principal to the claims it is read from: lists are joined, of single values the first counts."""
 
+_LISTS = frozenset({"roles", "purposes"})
+
 _REQUIRED: Mapping[str, tuple[Requirement, ...]] = MappingProxyType(
     {
         "smart": (),
@@ -99,10 +101,14 @@ _REQUIRED: Mapping[str, tuple[Requirement, ...]] = MappingProxyType(
 )
 
 
-def _path_of(written: str) -> tuple[ClaimPath, ...]:
-    """Read a claim path: `a.b`, or `/a/b` where a name has dots in it; empty for none."""
-    steps = written[1:].split("/") if written.startswith("/") else written.split(".")
-    return (ClaimPath(tuple(steps), lone=True),) if written else ()
+def _path_of(written: str, *, lone: bool) -> tuple[ClaimPath, ...]:
+    """Read a claim path: `a.b`, or a JSON Pointer (RFC 6901) where a name has dots in it; empty for none."""
+    if not written:
+        return ()
+    if not written.startswith("/"):
+        return (ClaimPath(tuple(written.split(".")), lone),)
+    steps = (step.replace("~1", "/").replace("~0", "~") for step in written[1:].split("/"))
+    return (ClaimPath(tuple(steps), lone),)
 
 
 def profile_of(
@@ -132,7 +138,8 @@ def profile_of(
         )
     return Profile(
         name="mapping" if mapping else name,
-        paths=dict(_PATHS) | {field: _path_of(path) for field, path in mapping.items()},
+        paths=dict(_PATHS)
+        | {field: _path_of(path, lone=field in _LISTS) for field, path in mapping.items()},
         required=_REQUIRED[name],
         fhir_bases=tuple(base.rstrip("/") for base in fhir_bases),
         provider_system=provider_system,
