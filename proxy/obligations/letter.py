@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
 
-import msgspec
-
+from proxy.errors import UpstreamError
+from proxy.fhir import codec
+from proxy.fhir.codec import Json
 from proxy.fhir.envelope import UnreadableError
 from proxy.obligations.mandatory import mandatory_of
 
-Json: TypeAlias = "bool | int | float | str | msgspec.Raw | list[Json] | dict[str, Json] | None"
-"""JSON as it is opened: numbers with a fraction or an exponent stay as they were spelled (`msgspec.Raw`)."""
 Object: TypeAlias = dict[str, Json]
 
-_DECODER = msgspec.json.Decoder(float_hook=lambda text: msgspec.Raw(text.encode()))
+MAX_DEPTH = 64
+"""Levels of a resource that is opened; a deeper one is withheld."""
 ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+MASKED: Object = {"url": ABSENT_REASON, "valueCode": "masked"}
 """R4 extension data-absent-reason (standards LBL-13)."""
 _DATA_TYPES = frozenset(
     """
@@ -67,9 +68,9 @@ Change: TypeAlias = Callable[[Slot, Place], Slot]
 def open_letter(raw: bytes) -> Object:
     """Open a resource as a tree; `UnreadableError` if it is none."""
     try:
-        tree: Json = _DECODER.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UnreadableError("not JSON") from None
+        tree = codec.parse_upstream(raw, len(raw), MAX_DEPTH)
+    except UpstreamError as error:
+        raise UnreadableError(error.detail) from None
     if not isinstance(tree, dict) or not isinstance(tree.get("resourceType"), str):
         raise UnreadableError("not a resource")
     return tree
@@ -77,7 +78,7 @@ def open_letter(raw: bytes) -> Object:
 
 def sealed(tree: Object) -> bytes:
     """Write the tree as JSON text, compact."""
-    return msgspec.json.encode(tree)
+    return codec.encode(tree)
 
 
 def place_of(node: Object, around: Place) -> Place:
@@ -167,6 +168,11 @@ def fits(step: str, name: str) -> bool:
     return name == step or (name.startswith(step) and name[len(step) :] in _DATA_TYPES)
 
 
+def is_narrative(slot: Slot) -> bool:
+    """Tell whether it is a Narrative, which cannot be masked: its `div` must hold text (XHTML, no extension)."""
+    return slot.name == "text" and isinstance(slot.value, dict) and "div" in slot.value
+
+
 def is_mandatory(place: Place) -> bool:
     """Whether an element must be there, in some FHIR version."""
     demanded = mandatory_of(place.rtype)
@@ -204,4 +210,4 @@ def _mark(node: Object, around: Place) -> Object:
     frame = _in_order(
         {key: node[key] for key in node if key.removeprefix("_") in demanded}, demanded
     )
-    return {"extension": [{"url": ABSENT_REASON, "valueCode": "masked"}], **frame}
+    return {"extension": [dict(MASKED)], **frame}

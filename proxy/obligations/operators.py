@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TypeAlias
 
-from proxy.obligations.letter import Json, Object, Place, Slot, each, masked
+from proxy.fhir.codec import Json
+from proxy.obligations.letter import Object, Place, Slot, each, is_narrative, masked
 
 _CODE_BYTES = 20
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T\d\d:\d\d\S*)?)?)?", re.ASCII)
@@ -75,14 +76,9 @@ def _remove(slot: Slot, _: Setting) -> Slot:
 
 
 def _mask(slot: Slot, setting: Setting) -> Slot:
-    if _is_narrative(slot):
+    if is_narrative(slot) or slot.name in ("extension", "modifierExtension"):
         return Slot(slot.name)
     return masked(slot, setting.place)
-
-
-def _is_narrative(slot: Slot) -> bool:
-    """Tell whether it is a Narrative, which cannot be masked: its `div` must hold text (XHTML, no extension)."""
-    return isinstance(slot.value, dict) and "div" in slot.value
 
 
 def _replace(slot: Slot, setting: Setting) -> Slot:

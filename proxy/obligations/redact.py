@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.decision.model import Redaction
+from proxy.fhir.codec import Json
 from proxy.fhir.compartment import ABOUT
 from proxy.fhir.envelope import UnreadableError
 from proxy.obligations.letter import (
-    Json,
     Object,
     Place,
     Slot,
     fits,
     inside,
+    is_narrative,
     kept,
     open_letter,
     rewritten,
@@ -109,13 +110,9 @@ def _operated(
 
 def _traced(slot: Slot, shown: Slot, redaction: Redaction, trace: _Trace) -> Slot:
     trace.done.add(redaction)
-    if not _is_narrative(slot):
+    if not is_narrative(slot):
         trace.hidden += [slot.value, slot.twin]
     return shown
-
-
-def _is_narrative(slot: Slot) -> bool:
-    return slot.name == "text" and isinstance(slot.value, dict) and "div" in slot.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,15 @@ import binascii
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from proxy.fhir.codec import Json
 from proxy.obligations.letter import (
-    ABSENT_REASON,
+    MASKED,
     Change,
-    Json,
     Object,
     Place,
     Slot,
     each,
     inside,
-    masked,
     rewritten,
 )
 from proxy.obligations.operators import target_of
@@ -91,7 +90,7 @@ def without_repeats(tree: Object, hidden: Hidden) -> Object:
 def _unrepeated(hidden: Hidden) -> Change:
     def change(slot: Slot, place: Place) -> Slot:
         if slot.name in ("extension", "modifierExtension"):
-            return each(slot, lambda one: _extension(one, place, hidden))
+            return each(slot, lambda one: _extension(one, hidden))
         if slot.name in _FRAMES:
             return inside(slot, place, change)
         return each(inside(slot, place, change), lambda one: _unless_repeating(one, hidden))
@@ -117,10 +116,10 @@ def _decoded(text: str) -> str:
         return ""
 
 
-def _extension(one: Slot, place: Place, hidden: Hidden) -> Slot:
+def _extension(one: Slot, hidden: Hidden) -> Slot:
     """Leave out an extension that repeats something; a modifier stays as a mark, for it changes what the rest means."""
     value = one.value
-    if not isinstance(value, dict) or value.get("url") == ABSENT_REASON:
+    if not isinstance(value, dict) or value == MASKED:
         return one
     if not any(
         _repeats(name, text, hidden)
@@ -128,7 +127,14 @@ def _extension(one: Slot, place: Place, hidden: Hidden) -> Slot:
         if name != "url" or "/" not in text
     ):
         return one
-    return masked(one, place) if one.name == "modifierExtension" else Slot(one.name)
+    return _mark_left_of(one, value)
+
+
+def _mark_left_of(one: Slot, extension: Object) -> Slot:
+    """Leave of a modifier extension its url: what it modifies must not read as if it were not modified."""
+    if one.name != "modifierExtension":
+        return Slot(one.name)
+    return Slot(one.name, {"url": extension.get("url"), "extension": [dict(MASKED)]})
 
 
 def without_narratives(tree: Object) -> Object:
@@ -138,12 +144,12 @@ def without_narratives(tree: Object) -> Object:
 
 def _narrated(slot: Slot, place: Place) -> Slot:
     if slot.name == "text" and isinstance(slot.value, dict):
-        return _bare_section(slot, place)
+        return Slot(slot.name, dict(_EMPTY) if "section" in place.steps else None)
     return inside(slot, place, _narrated)
 
 
-def _bare_section(slot: Slot, _: Place) -> Slot:
-    return Slot(slot.name)
+_EMPTY: Object = {"status": "empty", "div": '<div xmlns="http://www.w3.org/1999/xhtml">-</div>'}
+"""Narrative of a section, which must have a text or entries (invariant cmp-1)."""
 
 
 def without_orphans(tree: Object, before: Object) -> tuple[Object, list[Json]]:
