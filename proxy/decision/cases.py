@@ -1,0 +1,247 @@
+"""Policy tests judged: every case of `policies/<pack>/tests/*.yaml` through the engine that serves (PDP). Pure.
+
+A case becomes the values that a request would have brought: a Principal, what it is for FHIR resources, the patients'
+memberships and Consents, an Envelope. `open_case`, `decide_request` and `decide_resource` then answer as they always do.
+What is not listed as expected is expected to be denied (`proxy.policy.cases`).
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+from types import MappingProxyType
+
+from proxy.decision.decide import (
+    BREAK_GLASS,
+    Case,
+    CompiledPolicies,
+    compile_policies,
+    decide_request,
+    decide_resource,
+    open_case,
+)
+from proxy.decision.model import Decision, Verdict
+from proxy.decision.rules import by_effect, stand
+from proxy.errors import Finding
+from proxy.facts.model import (
+    ALWAYS,
+    Actor,
+    ActorClosure,
+    ConsentDirective,
+    Facts,
+    Membership,
+    PatientFacts,
+    Provision,
+)
+from proxy.fhir.coding import Coding, Effect, system_of
+from proxy.fhir.envelope import Envelope
+from proxy.identity.principal import Principal, PrincipalKind
+from proxy.identity.scopes import parse_scopes
+from proxy.policy import cases as written
+from proxy.policy.model import PolicySet
+from proxy.policy.terms import Terms
+
+Place = tuple[str, int]
+"""File and line."""
+
+NOW = 1_767_225_600.0
+"""1 January 2026: the instant of all cases, which no rule can tell from another."""
+_LATER = NOW + 3600
+
+_CALLERS: Mapping[str, str] = MappingProxyType(
+    {
+        "practitioner": "Practitioner/caller",
+        "patient": "Patient/caller",
+        "related-person": "RelatedPerson/caller",
+        "system": "Device/caller",
+    }
+)
+_PATIENTS = ("Patient/one", "Patient/two")
+_DELEGATOR = "Practitioner/delegator"
+_NOT_A_MEMBERSHIP = frozenset({"self", "author", "delegate"})
+"""Relationships that follow from the principal and the resource, not from a dated tie to the patient."""
+
+
+def judge_cases(
+    policies: PolicySet,
+    cases: Sequence[written.Case],
+    places: Mapping[str, Place] = MappingProxyType({}),
+) -> list[Finding]:
+    """Run every case; one finding for each that comes out otherwise, and for each rule that no case exercises.
+
+    `places` are where the rules stand, by id; a rule without one is reported at the first case file.
+    """
+    compiled = compile_policies(policies)
+    findings: list[Finding] = []
+    exercised: set[str] = set()
+    for case in cases:
+        decisions = _decided(compiled, case)
+        exercised.update(_decisive_rules(decisions))
+        findings.extend(_mismatch(case, decisions))
+    fallback = (cases[0].file, 1) if cases else ("tests", 1)
+    for rule in policies.rules:
+        if rule.id not in exercised:
+            file, line = places.get(rule.id, fallback)
+            findings.append(Finding(file, line, f"rule `{rule.id}` is exercised by no test case"))
+    return findings
+
+
+def _decisive_rules(decisions: Sequence[Decision]) -> Iterator[str]:
+    """The rules that matched for certain and stand in the reasons."""
+    for decision in decisions:
+        for reason in decision.reasons:
+            if reason.voice == "policy" and reason.verdict in (Verdict.PERMIT, Verdict.DENY):
+                yield reason.source
+
+
+def _decided(compiled: CompiledPolicies, case: written.Case) -> tuple[Decision, Decision]:
+    """The decisions on the request and on the resource; both must permit."""
+    terms = compiled.policies.terms
+    principal = _principal(case, terms)
+    closure = _closure(case, principal, terms)
+    opened = open_case(compiled, principal, closure, case.interaction, UTC)
+    if BREAK_GLASS in principal.purposes and "break-glass" in case.principal.relationship:
+        opened = _under_grant(opened)
+    envelope = _envelope(case, closure, terms)
+    facts = Facts(
+        closure, NOW, {one: _facts(case, closure, one) for one in envelope.patients or ()}
+    )
+    return (
+        decide_request(opened, case.resource.type),
+        decide_resource(opened, envelope, facts),
+    )
+
+
+def _under_grant(case: Case) -> Case:
+    """The case of a request under an open break-glass grant: the grant is its purpose (decisions §9)."""
+    purposes = frozenset({BREAK_GLASS})
+    standing = by_effect(
+        stand(case.compiled.rules, case.principal, case.closure, purposes, case.interaction)
+    )
+    return dataclasses.replace(
+        case, purposes=purposes, permits=standing[Effect.PERMIT], denies=standing[Effect.DENY]
+    )
+
+
+def _principal(case: written.Case, terms: Terms) -> Principal:
+    one, rtype = case.principal, case.resource.type
+    itself = "self" in one.relationship
+    return Principal(
+        issuer="test case",
+        subject=case.principal_name,
+        client_id=one.client or "test-case",
+        token_id="test-case",  # noqa: S106  (the id of a token, no token)
+        kind=PrincipalKind(one.kind),
+        # Scopes are a ceiling that policy cases do not test: all that can be granted, the type by name.
+        scopes=parse_scopes(f"user/*.cruds system/*.cruds user/{rtype}.cruds"),
+        expires_at=_LATER,
+        fhir_user=_PATIENTS[0] if itself else _CALLERS[one.kind],
+        roles=frozenset().union(*(terms.role(name) for name in one.role)),
+        purposes=frozenset({str(one.purpose)} if one.purpose else ()),
+        on_behalf_of=_DELEGATOR if "delegate" in one.relationship else None,
+    )
+
+
+def _closure(case: written.Case, principal: Principal, terms: Terms) -> ActorClosure:
+    types = (terms.organization_type(name) for name in case.principal.organization_type)
+    return ActorClosure(
+        references=frozenset({principal.fhir_user} if principal.fhir_user else ()),
+        roles=principal.roles,
+        organization_types=frozenset().union(*types),
+    )
+
+
+def _envelope(case: written.Case, closure: ActorClosure, terms: Terms) -> Envelope:
+    resource = case.resource
+    authors = closure.references if "author" in case.principal.relationship else frozenset()
+    return Envelope(
+        type=resource.type,
+        id="case",
+        version="1",
+        last_updated="2026-01-01T00:00:00Z",
+        labels=frozenset(_as_written(label, terms) for label in resource.label),
+        patients=frozenset(_PATIENTS[: resource.patients]),
+        authors=authors,
+        date="",
+        codes=frozenset(_as_written(code, terms) for code in resource.code),
+        profiles=frozenset(),
+    )
+
+
+def _as_written(label: str, terms: Terms) -> Coding:
+    """The coding of `alias#CODE` with the code spelled as the case spells it: the engine must understand it."""
+    alias, _, code = label.partition("#")
+    return Coding(system_of(terms.systems[alias].system), code)
+
+
+def _facts(case: written.Case, closure: ActorClosure, patient: str) -> PatientFacts:
+    relationships = frozenset(case.principal.relationship)
+    ties = [
+        (kind, reference)
+        for kind in sorted(map(str, relationships - _NOT_A_MEMBERSHIP))
+        for reference in closure.references
+    ]
+    if "delegate" in relationships:
+        ties.append(("delegator", _DELEGATOR))
+    return PatientFacts(
+        patient=patient,
+        directives=_directives(case.consent, closure, patient),
+        memberships=tuple(
+            Membership(kind, Actor(reference), ALWAYS, "test case") for kind, reference in ties
+        ),
+    )
+
+
+def _directives(
+    state: written.ConsentState, closure: ActorClosure, patient: str
+) -> tuple[ConsentDirective, ...] | None:
+    """The patient's Consents that make the wanted verdict; None where they could not be had."""
+    if state == "unknown":
+        return None
+    if state == "none":
+        return ()
+    effect = Effect.DENY if state == "deny" else Effect.PERMIT
+    named = closure.references if state == "named" else frozenset()
+    root = Provision("provision", effect, actors=tuple(map(Actor, sorted(named))))
+    return (ConsentDirective(f"Consent/{state}", patient, "active", effect, root),)
+
+
+def _mismatch(case: written.Case, decisions: tuple[Decision, Decision]) -> Iterator[Finding]:
+    """A finding if the case came out otherwise than expected."""
+    refusing = next((one for one in decisions if not one.permits), None)
+    came_out = Effect.PERMIT if refusing is None else Effect.DENY
+    decisive = refusing or decisions[-1]
+    if came_out is not case.effect:
+        message = f"expected {case.effect.value}, got {came_out.value} ({_why(decisive)})"
+        yield case.finding(message)
+    elif came_out is Effect.PERMIT:
+        yield from _wrong_redactions(case, decisive)
+
+
+def _wrong_redactions(case: written.Case, decision: Decision) -> Iterator[Finding]:
+    heads = ("*", case.resource.type)
+    redacted = {
+        (one.operator, one.path, one.argument)
+        for one in decision.obligations.redactions
+        if one.path.partition(".")[0] in heads
+    }
+    expected = set(case.redact.entries_for(case.resource.type))
+    if redacted != expected:
+        message = f"expected to redact {_listed(expected)}, got {_listed(redacted)}"
+        yield case.finding(f"{message} ({_why(decision)})")
+
+
+def _listed(redactions: set[tuple[str, str, str]]) -> str:
+    return ", ".join(f"{operator} {path}" for operator, path, _ in sorted(redactions)) or "nothing"
+
+
+def _why(decision: Decision) -> str:
+    """Which rules and other voices decided, each once."""
+    return "; ".join(
+        dict.fromkeys(
+            f"{_VOICES.get(one.voice, one.voice)} `{one.source}`" if one.source else one.sentence
+            for one in decision.reasons
+        )
+    )
+
+
+_VOICES: Mapping[str, str] = MappingProxyType({"policy": "rule"})
