@@ -33,6 +33,11 @@ class PlacedRule:
     location: Location
     rule: Rule
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """The file and the line where the rule begins."""
+        return self.source.file, self.source.document.line((*self.location, "id"))
+
     def finding(self, message: str, *inside: str | int) -> Finding:
         """Say what is wrong with the rule, at a place inside it."""
         return self.source.finding((*self.location, *inside), message)
@@ -169,7 +174,7 @@ def _duplicates(files: Files) -> Iterator[Finding]:
             )
     rules: dict[str, str] = {}
     for placed in placed_rules(files.policies):
-        here = f"{placed.source.file}:{placed.source.document.line((*placed.location, 'id'))}"
+        here = "{}:{}".format(*placed.place)
         first = rules.setdefault(placed.rule.id, here)
         if first != here:
             yield placed.finding(f"rule `{placed.rule.id}` exists already at {first}", "id")

@@ -149,6 +149,7 @@ def _merged(files: Files, matrix: Matrix | None) -> PolicySet:
         labels=labels_from(files.labels.content, files.terms.content),
         matrix=matrix,
         digest=_digest(policies, files, matrix),
+        places={placed.rule.id: placed.place for placed in placed_rules(files.policies)},
     )
 
 

@@ -6,7 +6,8 @@ as an empty tuple. A list that is written is never empty, so an empty list never
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -281,7 +282,7 @@ class Matrix:
 class PolicySet:
     """All policies in force, merged. `digest` is the SHA-256 (hex) of their canonical content.
 
-    `rules` are sorted by id. `sources[rule id]` is the basis of each rule.
+    `rules` are sorted by id. `sources[rule id]` is the basis of each rule, `places[rule id]` its file and line.
     """
 
     policies: tuple[Policy, ...]
@@ -296,3 +297,4 @@ class PolicySet:
     labels: Labels
     matrix: Matrix | None
     digest: str
+    places: Mapping[str, tuple[str, int]] = field(default_factory=lambda: MappingProxyType({}))

@@ -25,6 +25,7 @@ def test_a_good_directory_is_one_policy_set(tmp_path: Path) -> None:
     policies = load(write(tmp_path))
     assert [rule.id for rule in policies.rules] == ["masked", "team"]
     assert policies.sources == {"masked": "house rule", "team": "house rule"}
+    assert policies.places["masked"] == (str(tmp_path / "policy.yaml"), 10)
     assert policies.labels.knows(policies.terms.coding("fr#masque"))
 
 
