@@ -126,6 +126,8 @@ def _in_order(node: Object, slots: dict[str, Slot]) -> Object:
 
 def inside(slot: Slot, place: Place, change: Change) -> Slot:
     """Change the elements inside an element."""
+    if slot.twin is None and not isinstance(slot.value, dict | list):
+        return slot
 
     def item(one: Slot) -> Slot:
         return Slot(one.name, _node(one.value, place, change), _node(one.twin, place, change))

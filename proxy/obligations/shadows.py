@@ -154,10 +154,10 @@ _EMPTY: Object = {"status": "empty", "div": '<div xmlns="http://www.w3.org/1999/
 
 def without_orphans(tree: Object, before: Object) -> tuple[Object, list[Json]]:
     """Leave out contained resources to which only hidden elements referred; give these too."""
-    gone = _reached(before) - _reached(tree)
     contained = tree.get("contained")
-    if not gone or not isinstance(contained, list):
+    if not isinstance(contained, list):
         return tree, []
+    gone = _reached(before) - _reached(tree)
     orphans = [one for one in contained if _local_id(one) in gone]
     kept = [one for one in contained if _local_id(one) not in gone]
     rest = {
