@@ -1,6 +1,6 @@
 """Matching of one search value against one element value, by kind of parameter and modifier (pure).
 
-`test_of` reads the search value once and gives a predicate; `keys_of` gives the index keys under which every
+`predicate_of` reads the search value once and gives a predicate; `keys_of` gives the index keys under which every
 value that can match is found, or None if there are no such keys and all values must be looked at.
 """
 
@@ -14,7 +14,7 @@ from proxy.sandbox.model import invalid
 from proxy.sandbox.query import split, unescaped
 from proxy.sandbox.values import ANY_SYSTEM, Amount, Link, Text, Token, Value, folded, local_of
 
-Test = Callable[[Value], bool]
+Predicate = Callable[[Value], bool]
 
 _PREFIXED = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)", re.DOTALL)
 _MODIFIERS = {
@@ -35,7 +35,7 @@ def known_modifier(param: SearchParam, modifier: str, types: frozenset[str]) -> 
         raise invalid(f'unknown modifier ":{modifier}" of search parameter "{param.name}"')
 
 
-def test_of(param: SearchParam, modifier: str, value: str, now: float) -> Test:
+def predicate_of(param: SearchParam, modifier: str, value: str, now: float) -> Predicate:
     """Give the predicate of one search value; FhirError 400 if it is malformed. `now` serves the prefix `ap`."""
     if param.kind == "token" or modifier == "identifier":
         return _token_test(value, in_link=param.kind == "reference")
@@ -76,7 +76,7 @@ def keys_under(value: Value) -> tuple[str, ...]:
     return ()
 
 
-def _token_test(value: str, *, in_link: bool) -> Test:
+def _token_test(value: str, *, in_link: bool) -> Predicate:
     parts = [unescaped(part) for part in split(value, "|")]
     system, code = (None, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 
@@ -93,7 +93,7 @@ def _token_test(value: str, *, in_link: bool) -> Test:
     return lambda v: isinstance(v, Token) and matches(v)
 
 
-def _reference_test(param: SearchParam, modifier: str, value: str) -> Test:
+def _reference_test(param: SearchParam, modifier: str, value: str) -> Predicate:
     wanted = frozenset(reference_keys(param, modifier, value))
     types = frozenset((modifier,) if modifier else param.targets)
 
@@ -105,7 +105,7 @@ def _reference_test(param: SearchParam, modifier: str, value: str) -> Test:
     return matches
 
 
-def _string_test(_param: SearchParam, modifier: str, value: str) -> Test:
+def _string_test(_param: SearchParam, modifier: str, value: str) -> Predicate:
     if modifier == "exact":
         return lambda v: isinstance(v, Text) and v.exact == value
     wanted = folded(value)
@@ -114,7 +114,7 @@ def _string_test(_param: SearchParam, modifier: str, value: str) -> Test:
     return lambda v: isinstance(v, Text) and v.folded.startswith(wanted)
 
 
-def _uri_test(_param: SearchParam, modifier: str, value: str) -> Test:
+def _uri_test(_param: SearchParam, modifier: str, value: str) -> Predicate:
     if modifier == "below":
         return lambda v: isinstance(v, str) and v.startswith(value)
     if modifier == "above":
@@ -127,7 +127,7 @@ def _prefixed(value: str) -> tuple[str, str]:
     return (match[1] or "eq", match[2]) if match else ("eq", value)
 
 
-def _date_test(value: str, now: float) -> Test:
+def _date_test(value: str, now: float) -> Predicate:
     prefix, text = _prefixed(value)
     search = dates.interval_of(text)
     if search is None:
@@ -139,7 +139,7 @@ def _is_interval(value: Value) -> bool:
     return isinstance(value, tuple) and isinstance(value[0], float | int)
 
 
-def _amount_test(value: str) -> Test:
+def _amount_test(value: str) -> Predicate:
     prefix, text = _prefixed(value)
     number, *unit = (unescaped(part) for part in split(text, "|"))
     try:

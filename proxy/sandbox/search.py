@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from proxy.fhir.definitions import SearchParam
 from proxy.sandbox.index import Index, ParamIndex
-from proxy.sandbox.matching import Test, keys_of, known_modifier, test_of
+from proxy.sandbox.matching import Predicate, keys_of, known_modifier, predicate_of
 from proxy.sandbox.model import Pairs, Version, invalid
 from proxy.sandbox.query import Criterion, Query, criterion_of, known_param, query_of
 from proxy.sandbox.values import Amount, Link, Text, Token, Value
@@ -84,7 +84,7 @@ class Search:
     def _any_value(self, index: ParamIndex, criterion: Criterion, among: Ids | None) -> Ids:
         ids: Ids = set()
         for value in criterion.values:
-            test = test_of(index.param, criterion.modifier, value, self.store.clock())
+            test = predicate_of(index.param, criterion.modifier, value, self.store.clock())
             keys = keys_of(index.param, criterion.modifier, value)
             ids |= _passing(index, _pool(index, keys, among), test)
         return ids
@@ -172,6 +172,6 @@ def _pool(index: ParamIndex, keys: Iterable[str] | None, among: Ids | None) -> I
     return _within(index.ids(keys), among)
 
 
-def _passing(index: ParamIndex, pool: Iterable[str], test: Test) -> Ids:
+def _passing(index: ParamIndex, pool: Iterable[str], test: Predicate) -> Ids:
     values = index.values
     return {ident for ident in pool if any(test(value) for value in values.get(ident, ()))}
