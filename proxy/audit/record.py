@@ -4,6 +4,7 @@ The one mutable value of the flow. Nothing is taken away from it: a failure half
 """
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from proxy.audit.entry import Actor, Entry, Judged, Touched
 from proxy.decision.model import Decision

@@ -193,11 +193,16 @@ def _outside_patient_context(case: Case, envelope: Envelope) -> Iterator[Reason]
     levels = case.principal.scopes.levels_for(case.interaction, envelope.type)
     if not levels:
         yield Reason("scope", Verdict.DENY, envelope.type, "no scope of the token covers this type")
-    elif levels == {"patient"} and not _universal(case, envelope.type):
-        if case.principal.patient is None or envelope.patients != {case.principal.patient}:
-            yield Reason(
-                "scope", Verdict.DENY, envelope.type, "outside the token's patient context"
-            )
+    elif (
+        levels == {"patient"}
+        and not _universal(case, envelope.type)
+        and not _of_context(case, envelope)
+    ):
+        yield Reason("scope", Verdict.DENY, envelope.type, "outside the token's patient context")
+
+
+def _of_context(case: Case, envelope: Envelope) -> bool:
+    return envelope.patients == frozenset({case.principal.patient})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-
 from proxy.decision.model import Obligations, Redaction
 from proxy.decision.terminology import PURPOSES, RANK
 from proxy.facts.model import ActorClosure

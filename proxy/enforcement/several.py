@@ -7,7 +7,15 @@ from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.single import answer, current
 from proxy.errors import UpstreamError
 from proxy.fhir.bundle import (
-    BundleType, Frame, FrameEntry, FrameError, OutEntry, bundle_of, frame_of, high_water_mark,
+    NO_RESOURCE,
+    BundleType,
+    Frame,
+    FrameEntry,
+    FrameError,
+    OutEntry,
+    bundle_of,
+    frame_of,
+    high_water_mark,
 )  # fmt: skip
 from proxy.fhir.interaction import Answer, FhirRequest, path_of
 from proxy.fhir.query import encode_query
@@ -39,10 +47,11 @@ async def history(hearing: Hearing) -> Answer:
     newest = await current(hearing)
 
     async def sort(entries: Sequence[FrameEntry]) -> tuple[list[Candidate], list[Candidate]]:
-        bodies = [bytes(entry.resource) for entry in entries if entry.resource is not None]
+        bodies = [bytes(entry.resource) for entry in entries if entry.resource is not NO_RESOURCE]
         versions = iter(await hearing.judge(bodies, over=newest.envelope))
         return [
-            _version(newest, next(versions) if e.resource is not None else None, e) for e in entries
+            _version(newest, next(versions) if e.resource is not NO_RESOURCE else None, e)
+            for e in entries
         ], []
 
     page = await _page(hearing, "history", relative_url(_with_count(hearing)), sort)
@@ -54,7 +63,7 @@ async def _searched(hearing: Hearing, entries: Sequence[FrameEntry]) -> list[Can
     told = [
         (bytes(e.resource), _mode(e))
         for e in entries
-        if e.resource is not None and _mode(e) != "outcome"
+        if e.resource is not NO_RESOURCE and _mode(e) != "outcome"
     ]
     judged = await hearing.judge([raw for raw, _ in told])
     return [_candidate(hearing, one, mode) for one, (_, mode) in zip(judged, told, strict=True)]

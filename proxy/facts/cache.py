@@ -102,7 +102,9 @@ class FactCache(Generic[Key, Value]):
         self, keys: list[Key], look_up: Callable[[list[Key]], Awaitable[Mapping[Key, Found[Value]]]]
     ) -> Mapping[Key, Found[Value]]:
         loop = asyncio.get_running_loop()
-        flights = {key: _Flight[Value](self._clock(), loop.create_future()) for key in keys}
+        flights: dict[Key, _Flight[Value]] = {
+            key: _Flight(self._clock(), loop.create_future()) for key in keys
+        }
         self._flights |= flights
         found: Mapping[Key, Found[Value]] = {}
         try:

@@ -16,6 +16,9 @@ BundleType: TypeAlias = Literal["searchset", "history"]
 _ORDER = "ULMNRV"
 
 
+NO_RESOURCE = msgspec.Raw()
+
+
 class Link(msgspec.Struct, frozen=True):
     """`Bundle.link`."""
 
@@ -39,7 +42,7 @@ class EntryRequest(msgspec.Struct, frozen=True):
 class FrameEntry(msgspec.Struct, frozen=True):
     """`Bundle.entry`; `resource` is the raw span of the resource, absent in a deletion of a history."""
 
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = NO_RESOURCE
     search: EntrySearch | None = None
     request: EntryRequest | None = None
 

@@ -19,8 +19,8 @@ ImmunizationEvaluation ImmunizationRecommendation MolecularSequence RelatedPerso
 Device DeviceUseStatement""".split()  # noqa: SIM905
 
 ABOUT: dict[str, tuple[str, ...]] = {
-    **{name: ("subject",) for name in _SUBJECT},
-    **{name: ("patient",) for name in _PATIENT},
+    **dict.fromkeys(_SUBJECT, ("subject",)),
+    **dict.fromkeys(_PATIENT, ("patient",)),
     "Account": ("subject",),
     "Appointment": ("subject", "participant.actor"),
     "AppointmentResponse": ("actor",),

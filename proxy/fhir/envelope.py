@@ -115,7 +115,7 @@ def _nested(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> Any:
     rests = [path for path in paths if path]
     if not rests:
         return leaf | list[leaf] | None
-    struct = _struct(name, rests, leaf)
+    struct: Any = _struct(name, rests, leaf)
     return struct | list[struct] | None
 
 

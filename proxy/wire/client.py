@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
+from proxy.audit.deliver import Send
 from proxy.errors import UpstreamError
-from proxy.fhir.bundle import FrameError, frame_of
+from proxy.fhir.bundle import NO_RESOURCE, FrameError, frame_of
 from proxy.fhir.interaction import Answer
 from proxy.fhir.links import page_of
 from proxy.fhir.query import encode_query
@@ -34,11 +35,10 @@ _ASKED = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How upstream is reached: base URL without a trailing slash, extra headers, seconds, bytes."""
+    """How upstream is reached: base URL without a trailing slash, extra headers, the largest answer in bytes."""
 
     url: str
     headers: Mapping[str, str]
-    timeout_s: float
     max_body_bytes: int
 
 
@@ -145,7 +145,7 @@ def _collect(answer: Answer, found: list[bytes]) -> str | None:
     except FrameError as error:
         raise UpstreamError(str(error)) from None
     for entry in frame.entry:
-        if entry.resource is None:
+        if entry.resource is NO_RESOURCE:
             raise UpstreamError("a fact look-up brought an entry without a resource")
         if entry.search is None or entry.search.mode != "outcome":
             found.append(bytes(entry.resource))
@@ -162,3 +162,56 @@ def session_of(pool: int, timeout_s: float) -> aiohttp.ClientSession:
         auto_decompress=True,
         skip_auto_headers=("user-agent",),
     )
+
+
+def basic_auth(username: str, password: str) -> dict[str, str]:
+    """The header of HTTP Basic authentication (RFC 7617)."""
+    return {"authorization": aiohttp.BasicAuth(username, password, "utf-8").encode()}
+
+
+async def fetch_json(session: aiohttp.ClientSession, url: str, limit: int) -> bytes:
+    """The body of a JSON document that the operator named (a JWKS); OSError when it cannot be had."""
+    try:
+        async with session.get(
+            url, headers={"accept": "application/json"}, allow_redirects=False
+        ) as response:
+            if response.status != 200:  # noqa: PLR2004
+                raise OSError(f"answered with status {response.status}")
+            body = await response.content.read(limit + 1)
+            while len(body) <= limit and not response.content.at_eof():
+                body += await response.content.read(limit + 1 - len(body))
+    except (aiohttp.ClientError, ValueError) as error:
+        raise OSError(type(error).__name__) from None
+    if len(body) > limit:
+        raise OSError("is too large")
+    return body
+
+
+def event_sender(
+    session: aiohttp.ClientSession, repository: str, headers: Mapping[str, str]
+) -> Send:
+    """Port of delivery: PUT of an AuditEvent under its id, POST where the id is empty; gives the status."""
+
+    async def send(event_id: str, body: bytes) -> int:
+        method, path = ("PUT", f"/AuditEvent/{event_id}") if event_id else ("POST", "/AuditEvent")
+        sent = {
+            "content-type": "application/fhir+json",
+            "accept": "application/fhir+json",
+            "prefer": "return=minimal",
+        }
+        try:
+            async with session.request(
+                method,
+                URL(repository + path, encoded=True),
+                data=body,
+                headers={**sent, **headers},
+                allow_redirects=False,
+            ) as response:
+                await response.read()
+                return response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UpstreamError(
+                f"the audit repository cannot be reached ({type(error).__name__})"
+            ) from None
+
+    return send

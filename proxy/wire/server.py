@@ -6,15 +6,22 @@ The only module in which any exception is caught: what nobody foresaw becomes a 
 
 import secrets
 import ssl
+import time
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import structlog
 from aiohttp import web
 
 from proxy.errors import ProxyError, Refusal
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.fhir.outcome import answer_of
+from proxy.wire.admin import Metrics, method_label
 from proxy.wire.headers import ALWAYS_SENT, request_id_of, understood
+
+
+_LOG = structlog.get_logger("proxy.wire")
 
 
 class Enforcer(Protocol):
@@ -39,14 +46,18 @@ Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class PublicListener:
     """Answers the public listener. `max_body` bytes, `concurrent` requests at once."""
 
-    def __init__(self, enforcer: Enforcer, max_body: int, concurrent: int) -> None:
+    def __init__(
+        self, enforcer: Enforcer, metrics: Metrics, max_body: int, concurrent: int
+    ) -> None:
         self._enforcer = enforcer
+        self._metrics = metrics
         self._max_body = max_body
         self._concurrent = concurrent
         self._running = 0
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer."""
+        began = time.perf_counter()
         headers, repeated = understood(request.raw_headers)
         own_id = request_id_of(headers.get("x-request-id")) or secrets.token_hex(16)
         body = await self._body(request)
@@ -64,6 +75,8 @@ class PublicListener:
             answer = await self._answer(raw, too_large=body is None)
         finally:
             self._running -= 1
+        self._metrics.requests.labels(method_label(request.method), str(answer.status)).inc()
+        self._metrics.seconds.observe(time.perf_counter() - began)
         return web.Response(
             status=answer.status,
             body=answer.body,
@@ -82,6 +95,17 @@ class PublicListener:
         except ProxyError as error:
             return answer_of(error.refusal)
         except Exception as error:  # noqa: BLE001  (the one place; the answer is constant)
+            # Where, never what: the message of an unforeseen error may quote patient data.
+            steps = [
+                f"{step.filename}:{step.lineno}"
+                for step in traceback.extract_tb(error.__traceback__)
+            ]
+            _LOG.error(
+                "unforeseen",
+                error=type(error).__name__,
+                request_id=raw.request_id,
+                steps=steps[-6:],
+            )
             return await self._broke(raw, error)
 
     async def _broke(self, raw: RawRequest, error: Exception) -> Answer:

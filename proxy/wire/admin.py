@@ -1,0 +1,84 @@
+"""The admin listener: health, readiness, metrics (interfaces, "HTTP, admin listener"). Never on the public port.
+
+Metrics carry no patient and no user: their labels are status codes and method names only.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import orjson
+from aiohttp import web
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+Ready = Callable[[], Awaitable[Mapping[str, str]]]
+"""Port: what is not ready, by name, with one line why; empty when all is well."""
+
+
+class Metrics:
+    """What is counted. One registry per gateway, so that several can live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "proxy_requests",
+            "Answers of the public listener",
+            ["method", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "proxy_request_seconds",
+            "Time to an answer",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
+            registry=self.registry,
+        )
+        self.deliveries = Counter(
+            "proxy_audit_deliveries",
+            "Attempts to deliver an AuditEvent",
+            ["fate"],
+            registry=self.registry,
+        )
+        self.stuck = Gauge(
+            "proxy_audit_stuck", "AuditEvents the repository will not take", registry=self.registry
+        )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+
+def method_label(method: str) -> str:
+    """A method as a metric label: what a client invents is not one."""
+    return method if method in _METHODS else "other"
+
+
+class AdminListener:
+    """Answers the admin listener."""
+
+    def __init__(self, metrics: Metrics, ready: Ready) -> None:
+        self._metrics = metrics
+        self._ready = ready
+
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request, one answer."""
+        match (request.method, request.path):
+            case ("GET" | "HEAD", "/healthz"):
+                return web.Response(text="ok\n")
+            case ("GET" | "HEAD", "/readyz"):
+                return await self._readiness()
+            case ("GET" | "HEAD", "/metrics"):
+                body = generate_latest(self._metrics.registry)
+                return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
+            case _:
+                return web.Response(status=404, text="not found\n")
+
+    async def _readiness(self) -> web.Response:
+        troubles = await self._ready()
+        body = orjson.dumps({"ready": not troubles, "troubles": dict(troubles)})
+        return web.Response(
+            status=503 if troubles else 200, body=body, content_type="application/json"
+        )
