@@ -85,7 +85,7 @@ def test_a_fhir_user_of_ours_is_known(fhir_user: str, reference: str, kind: Prin
     "fhir_user",
     [
         "https://evil.example.org/fhir/Practitioner/drB", "https://evil.example.org/?x=https://proxy.example.org/fhir/Practitioner/drB",
-        f"{US}.evil.example.org/Practitioner/drB", f"{US}x/Practitioner/drB", f"{US}//Practitioner/drB", f"{US}/x/Practitioner/drB",
+        f"{US}.evil.example.org/Practitioner/drB", f"{US}x/Practitioner/drB", f"{US}xPractitioner/drB", f"{US}//Practitioner/drB", f"{US}/x/Practitioner/drB",
         f"{US.upper()}/Practitioner/drB", "http://proxy.example.org/fhir/Practitioner/drB", "/Practitioner/drB",
         "Practitioner/drB/../../Patient/P1", "Practitioner/drB/_history/1", "Practitioner/drB/", "Practitioner/", "Practitioner/..",
         "Practitioner/.", "Practitioner/a b", "Practitioner/a%2e", "Practitioner/a?x", "Practitioner/a#x", "practitioner/drB",
