@@ -15,7 +15,7 @@ _EXECUTED = (b'"transaction"', b'"batch"')
 
 
 def load_samples(store: Store, sources: Iterable[Path | bytes]) -> int:
-    """Load files, directories of `*.json` or bytes, all or nothing, and give the number of resources.
+    """Load files, the `*.json` of directories, or bytes, all or nothing, and give the number of resources.
 
     Transaction and batch Bundles are executed; the entries of other Bundles and single resources are stored under
     their own ids. FhirError says which file cannot be loaded, OSError that it cannot be read.
@@ -37,7 +37,7 @@ def _bodies(sources: Iterable[Path | bytes]) -> Iterator[tuple[str, bytes]]:
         if isinstance(source, bytes):
             yield "a resource", source
         else:
-            files = sorted(source.rglob("*.json")) if source.is_dir() else [source]
+            files = sorted(source.glob("*.json")) if source.is_dir() else [source]
             for file in files:
                 yield str(file), file.read_bytes()
 

@@ -16,6 +16,9 @@ async def sandbox() -> AsyncIterator[RunningSandbox]:
     await running.close()
 
 
+JSON = {"Content-Type": "application/fhir+json"}
+
+
 async def asked(method: str, url: str, **headers: str) -> tuple[int, str, bytes]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
@@ -59,7 +62,7 @@ async def test_a_body_of_several_megabytes_is_taken(sandbox: RunningSandbox) -> 
 
     async with (
         aiohttp.ClientSession() as session,
-        session.put(f"{sandbox.url}/Basic/big", data=io.BytesIO(body)) as answer,
+        session.put(f"{sandbox.url}/Basic/big", data=io.BytesIO(body), headers=JSON) as answer,
     ):
         assert answer.status == 201
 

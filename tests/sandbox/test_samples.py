@@ -43,9 +43,10 @@ def test_a_transaction_is_executed() -> None:
     assert made.resource(loaded)["subject"] == {"reference": "Patient/a"}
 
 
-def test_files_and_directories_are_read(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.json").write_bytes(encoded(PATIENT))
+def test_files_and_directories_are_read_but_no_directories_within(tmp_path: Path) -> None:
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "claims.json").write_text("{}")
+    (tmp_path / "a.json").write_bytes(encoded(PATIENT))
     (tmp_path / "b.json").write_bytes(encoded({"resourceType": "Basic", "id": "b"}))
     (tmp_path / "notes.txt").write_text("no resource")
     store = made.store()
