@@ -18,6 +18,7 @@ from proxy.identity.principal import Principal
 
 NONCE_BYTES = 12
 _BLOCK = 256
+_WIDEST = 2**63 - 1
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -55,10 +56,16 @@ def binding_of(principal: Principal, digest: str) -> str:
 def seal(cursor: Cursor, key: bytes, nonce: bytes) -> str:
     """The cursor as URL-safe text. The nonce must be new for every call."""
     plain = msgspec.msgpack.encode(cursor)
-    # Padded, so that the length does not tell how many hidden entries were skipped.
-    padded = plain + b"\x80" + bytes(-(len(plain) + 1) % _BLOCK)
+    # Padded to the blocks of the widest `skip`, so that the length does not tell how many hidden entries were skipped.
+    widest = len(msgspec.msgpack.encode(msgspec.structs.replace(cursor, skip=_WIDEST)))
+    size = widest + 1 + -(widest + 1) % _BLOCK
+    padded = (plain + b"\x80").ljust(size, b"\x00")
     sealed = AESGCM(key).encrypt(nonce, padded, _PURPOSE)
-    return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+    return _text_of(nonce + sealed)
+
+
+def _text_of(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def unseal(text: str, key: bytes, binding: str, now: float) -> Cursor:
@@ -69,7 +76,7 @@ def unseal(text: str, key: bytes, binding: str, now: float) -> Cursor:
         cursor = _DECODER.decode(padded.rstrip(b"\x00")[:-1])
     except (binascii.Error, ValueError, InvalidTag, msgspec.DecodeError):
         raise CallerError(Refusal.NOT_FOUND, "a page link that was not sealed here") from None
-    if cursor.binding != binding or cursor.expires < now:
+    if _text_of(data) != text or cursor.binding != binding or cursor.expires < now:
         raise CallerError(
             Refusal.NOT_FOUND, "a page link of another caller or policy, or an expired one"
         )

@@ -1,0 +1,127 @@
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import CallerError, Refusal
+from proxy.identity.principal import Principal, PrincipalKind
+from proxy.identity.scopes import Scopes
+from proxy.obligations.cursor import NONCE_BYTES, Cursor, binding_of, key_of, seal, unseal
+
+KEY = key_of(b"a secret")
+NONCE = bytes(NONCE_BYTES)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+NOW = 1_000_000.0
+PRINCIPAL = Principal(
+    issuer="https://idp", subject="s", client_id="c", token_id="t", kind=PrincipalKind.PRACTITIONER,
+    scopes=Scopes(), expires_at=NOW, fhir_user="Practitioner/x", patient="Patient/p", purposes=frozenset({"TREAT"}),
+)  # fmt: skip
+BINDING = binding_of(PRINCIPAL, "digest")
+CURSOR = Cursor(
+    binding=BINDING,
+    expires=NOW + 60,
+    target="https://upstream/fhir?_getpages=0f&_offset=20",
+    skip=3,
+    path="Observation",
+    query="code=x&_count=20",
+)
+
+
+def refusal_of(text: str, key: bytes = KEY, binding: str = BINDING, now: float = NOW) -> Refusal:
+    with pytest.raises(CallerError) as caught:
+        unseal(text, key, binding, now)
+    return caught.value.refusal
+
+
+CURSORS = st.builds(
+    Cursor,
+    binding=st.just(BINDING),
+    expires=st.floats(NOW, 2 * NOW),
+    target=st.text(),
+    skip=st.integers(0, 2**63 - 1),
+    path=st.text(),
+    query=st.text(),
+)
+
+
+@given(cursor=CURSORS, nonce=st.binary(min_size=NONCE_BYTES, max_size=NONCE_BYTES))
+def test_what_was_sealed_opens_for_the_same_caller(cursor: Cursor, nonce: bytes) -> None:
+    assert unseal(seal(cursor, KEY, nonce), KEY, BINDING, NOW) == cursor
+
+
+def test_nothing_of_it_can_be_read_and_every_letter_fits_a_url() -> None:
+    sealed = seal(CURSOR, KEY, NONCE)
+    assert "upstream" not in sealed
+    assert set(sealed) <= set(LETTERS)
+
+
+def test_every_altered_letter_is_refused() -> None:
+    sealed = seal(CURSOR, KEY, NONCE)
+    for at, letter in enumerate(sealed):
+        for other in LETTERS if at > len(sealed) - 3 else "Ab9_":
+            if other != letter:
+                assert refusal_of(sealed[:at] + other + sealed[at + 1 :]) is Refusal.NOT_FOUND
+
+
+@given(st.text() | st.text("ABCabc019-_", max_size=80))
+def test_no_other_text_opens(text: str) -> None:
+    assert refusal_of(text) is Refusal.NOT_FOUND
+
+
+@pytest.mark.parametrize("change", ["=", "A", "%00", "é", "\n", " "])
+def test_nothing_may_stand_behind_or_before_it(change: str) -> None:
+    sealed = seal(CURSOR, KEY, NONCE)
+    assert refusal_of(sealed + change) is Refusal.NOT_FOUND
+    assert refusal_of(change + sealed) is Refusal.NOT_FOUND
+
+
+@pytest.mark.parametrize("length", [0, 1, NONCE_BYTES, NONCE_BYTES + 15, -1])
+def test_a_cut_one_is_refused(length: int) -> None:
+    assert refusal_of(seal(CURSOR, KEY, NONCE)[:length]) is Refusal.NOT_FOUND
+
+
+FOREIGN = {
+    "issuer": replace(PRINCIPAL, issuer="https://other"),
+    "subject": replace(PRINCIPAL, subject="other"),
+    "client": replace(PRINCIPAL, client_id="other"),
+    "fhirUser": replace(PRINCIPAL, fhir_user="Practitioner/y"),
+    "no fhirUser": replace(PRINCIPAL, fhir_user=None),
+    "patient context": replace(PRINCIPAL, patient="Patient/q"),
+    "no patient context": replace(PRINCIPAL, patient=None),
+    "purposes": replace(PRINCIPAL, purposes=frozenset({"TREAT", "HRESCH"})),
+    "no purpose": replace(PRINCIPAL, purposes=frozenset()),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_it_does_not_open_for_another_caller(name: str) -> None:
+    assert (
+        refusal_of(seal(CURSOR, KEY, NONCE), binding=binding_of(FOREIGN[name], "digest"))
+        is Refusal.NOT_FOUND
+    )
+
+
+def test_it_does_not_open_under_other_policies_or_with_another_key() -> None:
+    sealed = seal(CURSOR, KEY, NONCE)
+    assert refusal_of(sealed, binding=binding_of(PRINCIPAL, "other")) is Refusal.NOT_FOUND
+    assert refusal_of(sealed, key=key_of(b"another secret")) is Refusal.NOT_FOUND
+
+
+def test_it_opens_for_a_new_token_of_the_same_caller() -> None:
+    renewed = replace(PRINCIPAL, token_id="u", expires_at=NOW + 3600, name="Dr. X")
+    assert unseal(seal(CURSOR, KEY, NONCE), KEY, binding_of(renewed, "digest"), NOW) == CURSOR
+
+
+def test_it_opens_until_it_expires() -> None:
+    sealed = seal(CURSOR, KEY, NONCE)
+    assert unseal(sealed, KEY, BINDING, NOW + 60) == CURSOR
+    assert refusal_of(sealed, now=NOW + 60.001) is Refusal.NOT_FOUND
+
+
+@pytest.mark.parametrize("length", range(256))
+def test_its_length_does_not_tell_how_many_were_skipped(length: int) -> None:
+    skips = (0, 127, 128, 2**8, 2**16, 2**32, 2**63 - 1)
+    cursors = [msgspec.structs.replace(CURSOR, target="x" * length, skip=skip) for skip in skips]
+    assert len({len(seal(cursor, KEY, NONCE)) for cursor in cursors}) == 1
