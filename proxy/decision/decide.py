@@ -118,12 +118,9 @@ def decide_request(case: Case, rtype: str) -> Decision:
     denied = [*_outside_scopes(case, rtype), *_shut_out(case, rtype)]
     if denied:
         return Decision(Effect.DENY, tuple(denied))
-    open_to = _universal(case, rtype) or any(_names_type(one.rule, rtype) for one in case.permits)
-    if not open_to:
-        return Decision(
-            Effect.DENY,
-            (Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this to the caller"),),
-        )
+    if not any(_names_type(one.rule, rtype) for one in case.permits):
+        silence = Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this to the caller")
+        return Decision(Effect.DENY, (silence,))
     return Decision(Effect.PERMIT)
 
 
@@ -213,8 +210,6 @@ class _Voices:
     denies: tuple[tuple[str, bool, Reason], ...]
     """(tag, absolute, reason)."""
     permits: tuple[Standing, ...]
-    granted: tuple[Reason, ...] = ()
-    """Permits that come from no rule: a universal type."""
     consents: frozenset[str] = frozenset()
     heard: tuple[Reason, ...] = ()
     """Reasons of Consents that neither deny nor are unknown."""
@@ -260,16 +255,10 @@ def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> _V
         _authorship(case, envelope),
         frozenset(),
     )
-    granted = (
-        (Reason("policy", Verdict.PERMIT, "universal", "a type that is never about a patient"),)
-        if _universal(case, envelope.type)
-        else ()
-    )
     return _Voices(
         unknown=tuple(_unknown_labels(labels)),
         denies=(*_denies(case, about), *_matrix(case, envelope)),
         permits=_permits(case, about),
-        granted=granted,
     )
 
 
@@ -384,7 +373,7 @@ def _combine(voices: _Voices) -> Decision:
     denied = tuple(
         reason for tag, absolute, reason in voices.denies if absolute or tag not in lifts
     )
-    permitting = (*voices.granted, *(_reason_of(one) for one in voices.permits))
+    permitting = tuple(_reason_of(one) for one in voices.permits)
     if voices.unknown:
         return Decision(Effect.DENY, (*voices.unknown, *denied), consents=voices.consents)
     if denied:
