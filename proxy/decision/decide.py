@@ -115,13 +115,31 @@ def purposes_of(principal: Principal, policies: PolicySet) -> frozenset[str]:
 
 def decide_request(case: Case, rtype: str) -> Decision:
     """May a request for this type of resource go up at all? Reads no patient's data (decisions §8, third row)."""
-    denied = [*_outside_scopes(case, rtype), *_shut_out(case, rtype)]
+    denied = [*_unhonoured(case.principal), *_outside_scopes(case, rtype), *_shut_out(case, rtype)]
     if denied:
         return Decision(Effect.DENY, tuple(denied))
     if not any(_names_type(one.rule, rtype) for one in case.permits):
         silence = Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this to the caller")
         return Decision(Effect.DENY, (silence,))
     return Decision(Effect.PERMIT)
+
+
+def _unhonoured(principal: Principal) -> Iterator[Reason]:
+    """Restrictions in the token that are not evaluated here: ignoring one would widen it (PCF-33, AUTH-9)."""
+    if principal.pcf is not None:
+        yield Reason(
+            "scope",
+            Verdict.UNKNOWN,
+            "ihe_pcf",
+            "the token carries consent rules that are not evaluated",
+        )
+    if principal.patient_identifier is not None:
+        yield Reason(
+            "scope",
+            Verdict.UNKNOWN,
+            "person_id",
+            "the token names its patient in a way that is not matched",
+        )
 
 
 def _outside_scopes(case: Case, rtype: str) -> Iterator[Reason]:
