@@ -1,0 +1,102 @@
+from typing import Any
+
+import pytest
+
+from proxy.errors import CallerError, Refusal
+from proxy.fhir.definitions import definitions_of
+from proxy.fhir.parameters import searchable
+from proxy.obligations.guard import guard, redactable
+from tests.obligations.cases import DEFINITIONS, case_of, search
+
+
+def rule(*paths: str, operator: str = "remove", **target: Any) -> dict[str, Any]:
+    return {"target": target or {"purpose": ["TREAT"]}, "redact": {operator: list(paths)}}
+
+
+def is_refused(target: str, *rules: dict[str, Any]) -> bool:
+    try:
+        guard(search(target), case_of(*rules), DEFINITIONS)
+    except CallerError as error:
+        return error.refusal is Refusal.PARAMETER
+    return False
+
+
+REFUSED = [
+    ("Patient?birthdate=1970", "Patient.birthDate"),
+    ("Patient?birthdate:missing=true", "Patient.birthDate"),
+    ("Patient?_sort=birthdate", "Patient.birthDate"),
+    ("Patient?_sort=family,-birthdate", "Patient.birthDate"),
+    ("Patient?name=a", "Patient.name"),
+    ("Patient?name=a", "Patient.name.family"),
+    ("Patient?family:contains=a", "Patient.name"),
+    ("Patient?phonetic=a", "Patient.name"),
+    ("Patient?telecom=a", "Patient.telecom"),
+    ("Patient?address-city=a", "Patient.address"),
+    ("Patient?identifier=a", "*.identifier"),
+    ("Observation?identifier=a", "*.identifier"),
+    ("Observation?value-quantity=1", "Observation.value"),
+    ("Observation?component-value-quantity=1", "Observation.component"),
+    ("Observation?code=a", "Observation.code.text"),
+    ("Observation?combo-code=a", "Observation.component.code"),
+    ("Observation?subject=Patient/p", "Observation.subject"),
+    ("Observation?patient=Patient/p", "Observation.subject"),
+    ("Observation?_include=Observation:subject", "Observation.subject"),
+    ("Patient?_revinclude=Observation:subject", "Observation.subject"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "path"), REFUSED)
+def test_what_reads_a_redacted_element_is_refused(target: str, path: str) -> None:
+    assert not is_refused(target)
+    assert is_refused(target, rule(path))
+
+
+PASSED = [
+    ("Patient?gender=male", "Patient.birthDate"),
+    ("Patient?birthdate=1970", "Practitioner.name"),
+    ("Patient?name=a", "Patient.birthDate"),
+    ("Observation?code=a", "Observation.value"),
+    ("Observation?status=final", "Patient.name"),
+    ("Patient?_id=a", "Patient.identifier"),
+    ("Patient?_count=3", "Patient.name"),
+    ("Observation?_include=Observation:performer", "Observation.subject"),
+    ("Observation?value-quantity=1", "Observation.component.value"),
+]
+
+
+@pytest.mark.parametrize(("target", "path"), PASSED)
+def test_what_reads_other_elements_passes(target: str, path: str) -> None:
+    assert not is_refused(target, rule(path))
+
+
+@pytest.mark.parametrize("operator", ["remove", "mask", "generalise", "pseudonymise", "shift"])
+def test_every_operator_hides_from_searches(operator: str) -> None:
+    assert is_refused("Patient?birthdate=1970", rule("Patient.birthDate", operator=operator))
+
+
+def test_one_rule_that_might_redact_is_enough() -> None:
+    open_rule = {"target": {"purpose": ["TREAT"]}}
+    care_team = rule("Patient.birthDate", principal={"relationship": ["care-team"]})
+    assert is_refused("Patient?birthdate=1970", open_rule, care_team)
+
+
+def test_a_rule_for_other_callers_counts_not() -> None:
+    for_others = rule("Patient.birthDate", principal={"kind": ["patient"]})
+    assert not is_refused("Patient?birthdate=1970", for_others)
+
+
+def test_redactable_paths_are_those_of_the_type_and_of_all_types() -> None:
+    case = case_of(rule("Patient.name.given", "*.text", "Observation.value"))
+    assert redactable(case, "Patient") == {("name", "given"), ("text",)}
+
+
+@pytest.mark.parametrize("version", ["4.0.1", "4.3.0", "5.0.0"])
+def test_of_every_filter_that_is_understood_the_elements_are_known(version: str) -> None:
+    # A filter whose paths are unknown would pass the guard unseen.
+    types = definitions_of(version).resource_types
+    assert not [
+        (rtype, name)
+        for rtype in types
+        for name, param in searchable(rtype, version).items()
+        if not param.paths
+    ]
