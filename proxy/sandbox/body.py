@@ -137,6 +137,11 @@ def subset(body: bytes, keep: Collection[str]) -> bytes:
     return msgspec.json.encode({n: raw for n, raw in fields.items() if n.lstrip("_") in kept})
 
 
+def references_in(body: bytes) -> list[str]:
+    """List the texts of all `Reference.reference` elements of a stored body."""
+    return [_STRING.decode(match[1]) for match in _REFERENCE.finditer(body)]
+
+
 def with_references(body: bytes, replaced: Callable[[str], str]) -> bytes:
     """Rewrite every `Reference.reference` of a body; everything else stays as it was spelled."""
 

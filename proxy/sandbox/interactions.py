@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
-from proxy.sandbox import bundle, everything, transaction
+from proxy.sandbox import answers, bundle, everything, integrity, transaction
 from proxy.sandbox.body import Draft, draft_of, is_id
 from proxy.sandbox.capability import capability
 from proxy.sandbox.dates import interval_of
 from proxy.sandbox.include import included
 from proxy.sandbox.index import Index
-from proxy.sandbox.model import Answer, Ask, FhirError, Pairs, Version, failed, invalid, outcome
+from proxy.sandbox.model import Answer, Ask, FhirError, Pairs, Version, failed, invalid
 from proxy.sandbox.paging import Pages, Snapshot
 from proxy.sandbox.patch import patched
 from proxy.sandbox.query import DEFAULT_COUNT, MAX_COUNT, Query
@@ -28,10 +28,11 @@ _PLACES = ("T", "id", "C", "vid")
 
 
 class Interactions:
-    """What the server can do, over one store."""
+    """What the server can do, over one store; `strict` keeps referential integrity."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, strict: bool = False) -> None:
         self.store = store
+        self.strict = strict
         self.index = Index(store)
         self.search = Search(self.index)
         self.pages = Pages()
@@ -39,9 +40,25 @@ class Interactions:
     def answer(self, ask: Ask) -> Answer:
         """Answer one request; every failure becomes an OperationOutcome."""
         try:
-            return self.answer_or_fail(ask)
+            return self.answer_or_fail(ask) if ask.method == "GET" else self._changed(ask)
         except FhirError as failure:
             return failed(failure)
+
+    def _changed(self, ask: Ask) -> Answer:
+        with self.store.atomic():
+            answer = self.answer_or_fail(ask)
+            self.keep_integrity(ask, answer)
+        return answer
+
+    def keep_integrity(self, ask: Ask, answer: Answer) -> None:
+        """Refuse what breaks referential integrity; a transaction asks when all is written."""
+        version = answer.version
+        if not self.strict or ask.method == "GET" or version is None:
+            return
+        if version.body is None:
+            integrity.require_unreferenced(self.store, version.type, version.id)
+        else:
+            integrity.require_targets(self.store, version)
 
     def answer_or_fail(self, ask: Ask) -> Answer:
         """Answer one request, or raise FhirError."""
@@ -69,7 +86,7 @@ class Interactions:
 
     def read(self, ask: Ask) -> Answer:
         """Answer read, in whole or as the subset that `_elements` or `_summary` ask for."""
-        found = _content(ask, self.store.read(ask.path[0], ask.path[1]))
+        found = answers.content(ask, self.store.read(ask.path[0], ask.path[1]))
         if not ask.query or found.version is None or found.status != OK:
             return found
         asked = tuple(pair for pair in ask.query if pair[0] in _SUBSETS)
@@ -78,7 +95,7 @@ class Interactions:
 
     def vread(self, ask: Ask) -> Answer:
         """Answer vread."""
-        return _content(ask, self.store.vread(ask.path[0], ask.path[1], ask.path[3]))
+        return answers.content(ask, self.store.vread(ask.path[0], ask.path[1], ask.path[3]))
 
     def capabilities(self, ask: Ask) -> Answer:
         """Answer capabilities."""
@@ -177,13 +194,13 @@ class Interactions:
         if condition is not None:
             found = self.only_match(draft.type, condition, ask.base)
             return self.create_as(ask, self.store.new_id(), found)
-        return _written(ask, 201, self.store.create(draft))
+        return answers.written(ask, 201, self.store.create(draft))
 
     def create_as(self, ask: Ask, ident: str, existing: Version | None) -> Answer:
         """Answer create with an id that was given before, or with the resource that exists already."""
         if existing is not None:
-            return _written(ask, 200, existing)
-        return _written(ask, 201, self.store.create(self._draft(ask), ident))
+            return answers.written(ask, 200, existing)
+        return answers.written(ask, 201, self.store.create(self._draft(ask), ident))
 
     def update_as(self, ask: Ask, ident: str) -> Answer:
         """Answer update of the resource that a condition stood for, or create it."""
@@ -191,8 +208,8 @@ class Interactions:
         if draft.id not in {"", ident}:
             raise invalid("the body has another id than the match")
         before = self.store.current(draft.type, ident)
-        _require_match(ask, before)
-        return _written(ask, 201 if before is None else 200, self.store.update(draft, ident))
+        answers.require_match(ask, before)
+        return answers.written(ask, 201 if before is None else 200, self.store.update(draft, ident))
 
     def update(self, ask: Ask) -> Answer:
         """Answer update, and create with a client's id."""
@@ -215,15 +232,15 @@ class Interactions:
         if "application/json-patch+json" not in ask.headers.get("content-type", ""):
             raise FhirError(415, "not-supported", "only application/json-patch+json is understood")
         before = self.store.read(ask.path[0], ask.path[1])
-        _require_match(ask, before)
+        answers.require_match(ask, before)
         draft = draft_of(patched(before.body or b"", ask.body), self.store.definitions)
         if (draft.type, draft.id) != before.key:
             raise invalid("a patch cannot change resourceType or id")
-        return _written(ask, 200, self.store.update(draft, before.id, "PATCH"))
+        return answers.written(ask, 200, self.store.update(draft, before.id, "PATCH"))
 
     def delete(self, ask: Ask) -> Answer:
         """Answer delete; deleting what is not there is no error."""
-        return self._deleted(ask, self.store.delete(ask.path[0], ask.path[1]))
+        return answers.deleted(self.store.delete(ask.path[0], ask.path[1]))
 
     def delete_conditional(self, ask: Ask) -> Answer:
         """Answer delete by search parameters; more than one match is refused."""
@@ -231,12 +248,7 @@ class Interactions:
             raise invalid("a conditional delete needs search parameters")
         found = self.only_match(ask.path[0], ask.query, ask.base)
         gone = None if found is None else self.store.delete(found.type, found.id)
-        return self._deleted(ask, gone)
-
-    def _deleted(self, _ask: Ask, gone: Version | None) -> Answer:
-        text = "nothing to delete" if gone is None else f"deleted {gone.local}"
-        headers = {} if gone is None else {"ETag": gone.etag}
-        return Answer(200, outcome("information", "informational", text), headers, gone)
+        return answers.deleted(gone)
 
     def only_match(self, kind: str, condition: str | Pairs, base: str) -> Version | None:
         """Give the only match of a condition, None if there is none; FhirError 412 if there are more."""
@@ -258,44 +270,6 @@ class Interactions:
         if draft.type != ask.path[0]:
             raise invalid(f"the body is a {draft.type}, the URL says {ask.path[0]}")
         return draft
-
-
-def _content(ask: Ask, version: Version) -> Answer:
-    headers = {
-        "ETag": version.etag,
-        "Last-Modified": version.last_modified,
-        "Content-Location": version.versioned_url(ask.base),
-    }
-    if ask.headers.get("if-none-match") == version.etag:
-        return Answer(304, b"", headers, version)
-    return Answer(200, version.body or b"", headers, version)
-
-
-def _written(ask: Ask, status: int, version: Version) -> Answer:
-    url = version.versioned_url(ask.base)
-    headers = {
-        "ETag": version.etag,
-        "Last-Modified": version.last_modified,
-        "Content-Location": url,
-        "Location": url,
-    }
-    wanted = ask.headers.get("prefer", "")
-    body = version.body or b""
-    if "return=minimal" in wanted:
-        body = b""
-    elif "return=OperationOutcome" in wanted:
-        body = outcome("information", "informational", f"stored {version.local}")
-    return Answer(status, body, headers, version)
-
-
-def _require_match(ask: Ask, before: Version | None) -> None:
-    """Refuse a write whose If-Match names another version (HAPI answers 409)."""
-    wanted = ask.headers.get("if-match")
-    if wanted is None:
-        return
-    # HAPI creates what is not there, whatever If-Match says.
-    if before is not None and wanted.removeprefix("W/").strip('"') != str(before.version):
-        raise FhirError(409, "conflict", "If-Match does not name the current version")
 
 
 def _self_url(ask: Ask, pairs: Pairs) -> str:

@@ -23,9 +23,14 @@ class RunningSandbox:
         await self._runner.cleanup()
 
 
-async def start_sandbox(store: Store, host: str = "127.0.0.1", port: int = 0) -> RunningSandbox:
-    """Serve a store at `http://host:port/fhir`; port 0 picks a free one; OSError if the port is taken."""
-    runner = web.ServerRunner(server_of(Interactions(store)), access_log=None)
+async def start_sandbox(
+    store: Store, host: str = "127.0.0.1", port: int = 0, *, strict: bool = False
+) -> RunningSandbox:
+    """Serve a store at `http://host:port/fhir`; port 0 picks a free one; OSError if the port is taken.
+
+    `strict` keeps referential integrity as HAPI does: a dangling reference is 400, an orphaning delete 409.
+    """
+    runner = web.ServerRunner(server_of(Interactions(store, strict=strict)), access_log=None)
     await runner.setup()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family)

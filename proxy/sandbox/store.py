@@ -209,7 +209,7 @@ class Store:
             self._tell(now)
 
     def _save(self) -> None:
-        if self._file is None:
+        if self._file is None or self._saved == len(self._log):
             return
         rows = [
             (v.type, v.id, v.version, v.updated, v.method, v.serial, v.body)

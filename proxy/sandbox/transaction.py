@@ -132,6 +132,8 @@ def _transaction(interactions: "Interactions", parts: list[_Part]) -> list[Answe
         for place in order:
             part = _linked(interactions, identified[place], places)
             answers[place] = _execute(interactions, part)
+        for place in order:
+            interactions.keep_integrity(parts[place].ask, answers[place])
     return [answers[place] for place in range(len(parts))]
 
 

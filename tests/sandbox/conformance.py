@@ -56,20 +56,22 @@ class Case:
     run: Callable[[Client, str], Awaitable[None]]
     hapi: bool = True
     r5: bool = True
+    strict: bool = False
+    """Whether it needs a server that keeps referential integrity, as HAPI does unless told otherwise."""
 
 
 CASES: list[Case] = []
 
 
 def case(
-    *, hapi: bool = True, r5: bool = True
+    *, hapi: bool = True, r5: bool = True, strict: bool = False
 ) -> Callable[[Callable[[Client, str], Awaitable[None]]], Callable[[Client, str], Awaitable[None]]]:
     """Add a function to the list."""
 
     def add(
         run: Callable[[Client, str], Awaitable[None]],
     ) -> Callable[[Client, str], Awaitable[None]]:
-        CASES.append(Case(run.__name__, run, hapi, r5))
+        CASES.append(Case(run.__name__, run, hapi, r5, strict))
         return run
 
     return add

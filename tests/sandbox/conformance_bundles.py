@@ -222,3 +222,17 @@ async def a_write_in_a_bundle_may_be_echoed(c: Client, p: str) -> None:
     reply = await send(c, "POST", "", body, prefer="return=representation")
 
     assert reply.json["entry"][0]["resource"]["id"] == f"{p}-a"
+
+
+@case(strict=True)
+async def a_transaction_may_delete_a_resource_with_what_refers_to_it(c: Client, p: str) -> None:
+    await put(c, patient(p, "ann"))
+    await put(c, observation(p, "obs", "ann"))
+    one = ("DELETE", f"Patient/{p}-ann", None, "")
+    other = ("DELETE", f"Observation/{p}-obs", None, "")
+
+    refused = await send(c, "POST", "", _bundle("transaction", one))
+    granted = await send(c, "POST", "", _bundle("transaction", one, other))
+
+    assert (refused.status, granted.status) == (409, 200)
+    assert (await get(c, f"Patient/{p}-ann")).status == 410

@@ -8,6 +8,7 @@ from tests.sandbox.conformance import (
     entries,
     get,
     is_outcome,
+    observation,
     patient,
     put,
     send,
@@ -274,3 +275,29 @@ async def a_failing_patch_changes_nothing(c: Client, p: str) -> None:
 
     assert 400 <= reply.status < 500
     assert (await get(c, f"Patient/{p}-pat")).json["gender"] == "female"
+
+
+# Referential integrity
+
+
+@case(strict=True)
+async def a_dangling_reference_is_400(c: Client, p: str) -> None:
+    reply = await put(c, observation(p, "obs", "nobody"))
+
+    assert reply.status == 400
+    assert is_outcome(reply)
+    assert (await get(c, f"Observation/{p}-obs")).status == 404
+
+
+@case(strict=True)
+async def deleting_what_others_refer_to_is_409(c: Client, p: str) -> None:
+    await put(c, patient(p, "ann"))
+    await put(c, observation(p, "obs", "ann"))
+
+    refused = await c.ask("DELETE", f"Patient/{p}-ann")
+    await c.ask("DELETE", f"Observation/{p}-obs")
+    granted = await c.ask("DELETE", f"Patient/{p}-ann")
+
+    assert refused.status == 409
+    assert is_outcome(refused)
+    assert granted.status in {200, 204}

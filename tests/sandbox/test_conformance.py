@@ -15,14 +15,18 @@ from tests.sandbox.conformance import CASES, Case, Reply
 
 assert conformance_interactions.URN  # importing it adds its cases
 
-KINDS = ("memory 4.0.1", "file 4.0.1", "memory 5.0.0")
+KINDS = ("memory 4.0.1", "file 4.0.1", "memory 5.0.0", "strict 4.0.1")
 
 
 class HttpClient:
     """Asks a server over HTTP."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, *, is_r5: bool = False) -> None:
-        self.url, self._session, self.is_r5 = url, session, is_r5
+    def __init__(self, url: str, session: aiohttp.ClientSession, kind: str, version: str) -> None:
+        self.url, self._session, self._kind, self._version = url, session, kind, version
+
+    def is_asked(self, case: Case) -> bool:
+        fits = case.r5 or self._version != "5.0.0"
+        return fits and (self._kind == "strict" or not case.strict)
 
     async def ask(
         self,
@@ -44,21 +48,21 @@ class HttpClient:
 async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HttpClient]:
     kind, version = request.param.split()
     store = Store(version, str(tmp_path / "sandbox.db") if kind == "file" else None)
-    sandbox = await start_sandbox(store)
+    sandbox = await start_sandbox(store, strict=kind == "strict")
     async with aiohttp.ClientSession() as session:
-        yield HttpClient(sandbox.url, session, is_r5=version == "5.0.0")
+        yield HttpClient(sandbox.url, session, kind, version)
     await sandbox.close()
     store.close()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_the_embedded_server_conforms(client: HttpClient, case: Case) -> None:
-    if case.r5 or not client.is_r5:
+    if client.is_asked(case):
         await case.run(client, "t1")
 
 
 async def test_all_cases_share_one_server(client: HttpClient) -> None:
-    cases = [case for case in CASES if case.r5 or not client.is_r5]
+    cases = [case for case in CASES if client.is_asked(case)]
     runs = (case.run(client, f"shared{i}") for i, case in enumerate(cases))
 
     await asyncio.gather(*runs)
