@@ -1,0 +1,108 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.obligations.letter import (
+    Place,
+    Slot,
+    each,
+    fits,
+    inside,
+    is_mandatory,
+    masked,
+    open_letter,
+    rewritten,
+    sealed,
+)
+from tests.obligations.redacting import (
+    observation,
+    patient,
+)
+
+
+def keep(slot: Slot, place: Place) -> Slot:
+    return inside(slot, place, keep)
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "is_named"),
+    [
+        ("value", "value", True),
+        ("value", "valueQuantity", True),
+        ("value", "valueCodeableConcept", True),
+        ("value", "valueSet", False),
+        ("status", "statusReason", False),
+        ("text", "textual", False),
+        ("name", "nam", False),
+        ("valueQuantity", "value", False),
+        ("deceased", "deceasedBoolean", True),
+        ("class", "classHistory", False),
+    ],
+)
+def test_a_step_names_an_element_and_its_choices(step: str, name: str, is_named: bool) -> None:
+    assert fits(step, name) is is_named
+
+
+@pytest.mark.parametrize(
+    ("path", "demanded"),
+    [
+        ("Observation.status", True),
+        ("Observation.value", False),
+        ("Observation.component.code", True),
+        ("Observation.component.valueString", False),
+        ("MedicationRequest.medicationReference", True),
+        ("QuestionnaireResponse.item.item.linkId", True),
+        ("Patient.name", False),
+        ("Patient.link.other", True),
+        ("Patient.extension.url", True),
+        ("Group.characteristic.valueBoolean", True),
+        ("Nonsense.status", False),
+    ],
+)
+def test_what_must_be_there(path: str, demanded: bool) -> None:
+    rtype, *steps = path.split(".")
+    assert is_mandatory(Place(rtype, tuple(steps))) is demanded
+
+
+def test_a_walk_that_changes_nothing_gives_the_same_letter_and_leaves_the_old_one_alone() -> None:
+    raw = b'{"resourceType":"Patient","_a":{"id":"1"},"b":[1.50,2],"a":"x","c":[null,"y"],"_c":[{"id":"2"}]}'
+    tree = open_letter(raw)
+    after = rewritten(tree, Place(""), keep)
+    assert sealed(after) == sealed(tree) == raw
+    assert after is not tree
+
+
+def test_places_begin_anew_in_a_contained_resource() -> None:
+    places: list[Place] = []
+
+    def change(slot: Slot, place: Place) -> Slot:
+        places.append(place)
+        return inside(slot, place, change)
+
+    rewritten(observation(contained=[patient(name=[{"family": "Doe"}])]), Place(""), change)
+    assert Place("Patient", ("name", "family")) in places
+    assert Place("Observation", ("subject", "reference")) in places
+
+
+@given(
+    st.lists(
+        st.tuples(st.none() | st.text(min_size=1), st.none() | st.just({"id": "x"})), min_size=1
+    )
+)
+def test_values_and_twins_stay_paired(
+    pairs: list[tuple[str | None, dict[str, Any] | None]],
+) -> None:
+    def change(slot: Slot) -> Slot:
+        return slot
+
+    after = each(Slot("given", [value for value, _ in pairs], [twin for _, twin in pairs]), change)
+    kept = [pair for pair in pairs if pair != (None, None)]
+    values, twins = ([pair[side] for pair in kept] for side in (0, 1))
+    assert after.value == (values if any(values) else None)
+    assert after.twin == (twins if any(twins) else None)
+
+
+def test_what_is_absent_is_not_masked() -> None:
+    assert masked(Slot("a"), Place("Patient", ("a",))) == Slot("a")

@@ -1,0 +1,141 @@
+import json
+from typing import Any
+
+import pytest
+
+from tests.obligations.redacting import (
+    MASK,
+    applied,
+    observation,
+    patient,
+    shown,
+)
+
+
+class TestShadows:
+    NARRATIVE: dict[str, Any] = {"status": "generated", "div": "<div>whatever</div>"}  # noqa: RUF012
+
+    def test_narratives_go_with_anything_hidden(self) -> None:
+        inner = {"resourceType": "Device", "id": "d", "text": self.NARRATIVE}
+        before = observation(text=self.NARRATIVE, contained=[inner], valueString="xyz")
+        after = shown(before, "remove Observation.value")
+        assert after == observation(contained=[{"resourceType": "Device", "id": "d"}])
+
+    def test_narratives_of_sections_go_at_every_depth(self) -> None:
+        inner = {"title": "b", "text": self.NARRATIVE, "entry": [{"reference": "Condition/c"}]}
+        section = {"title": "a", "text": self.NARRATIVE, "section": [inner]}
+        before = {"resourceType": "Composition", "confidentiality": "N", "section": [section]}
+        after = shown(before, "remove Composition.confidentiality")
+        assert (
+            after["section"][0]["text"]["status"]
+            == after["section"][0]["section"][0]["text"]["status"]
+            == "empty"
+        )
+        assert "whatever" not in json.dumps(after)
+
+    def test_narratives_of_contained_resources_stay_if_only_the_own_one_is_hidden(self) -> None:
+        inner = {"resourceType": "Device", "id": "d", "text": self.NARRATIVE}
+        after = shown(
+            observation(text=self.NARRATIVE, contained=[inner]), "remove Observation.text"
+        )
+        assert after == observation(contained=[inner])
+
+    def test_other_elements_named_text_stay(self) -> None:
+        before = observation(valueString="xyz", category=[{"text": "vital"}])
+        assert shown(before, "remove Observation.value") == observation(
+            category=[{"text": "vital"}]
+        )
+
+    REPEATS: dict[str, dict[str, Any]] = {  # noqa: RUF012
+        "display": {"performer": [{"reference": "Patient/p2", "display": "Mrs ZARATHUSTRA, Ann"}]},
+        "text": {"note": [{"text": "zarathustra was seen"}]},
+        "title": {"extension": [{"url": "http://x/a", "valueAttachment": {"title": "Zarathustra.pdf"}}]},
+        "base64": {"valueAttachment": {"data": "bmFtZTogWmFyYXRodXN0cmE="}},
+        "nested extension": {"extension": [{"url": "http://x/a", "extension": [{"url": "b", "valueString": "zarathustra"}]}]},
+        "modifier": {"modifierExtension": [{"url": "http://x/a", "valueString": "Zarathustra"}]},
+        "contained": {"contained": [{"resourceType": "Device", "id": "d", "lotNumber": "Zarathustra-1"}]},
+        "twin": {"_issued": {"extension": [{"url": "http://x/a", "valueString": "Zarathustra"}]}},
+        "list": {"name": [{"given": ["Zarathustra", "Ann"], "_given": [{"id": "g"}]}]},
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("name", REPEATS)
+    def test_strings_that_repeat_a_hidden_one_go(self, name: str) -> None:
+        before = observation(identifier=[{"value": "Zarathustra"}], **self.REPEATS[name])
+        body = applied(before, "remove Observation.identifier").body
+        assert b"zarathustra" not in body.lower()
+        assert b"bmFtZTogWmFyYXRodXN0cmE=" not in body
+
+    def test_a_list_stays_paired_when_an_item_goes(self) -> None:
+        name = {
+            "family": "Zarathustra",
+            "given": ["A", "Zarathustra", "B"],
+            "_given": [None, {"id": "z"}, {"id": "b"}],
+        }
+        after = shown(patient(name=[name]), "remove Patient.name.family")
+        assert after == patient(name=[{"given": ["A", "B"], "_given": [None, {"id": "b"}]}])
+
+    def test_a_modifier_extension_leaves_a_mark(self) -> None:
+        modifier = {"url": "http://x/a", "valueString": "Zarathustra"}
+        before = patient(name=[{"family": "Zarathustra"}], modifierExtension=[modifier])
+        after = shown(before, "remove Patient.name")
+        assert after["modifierExtension"] == [{"url": "http://x/a", **MASK}]
+
+    def test_code_systems_and_common_words_are_no_repeats(self) -> None:
+        coding = [{"system": "http://loinc.org", "code": "active"}]
+        before = observation(
+            category=[{"coding": coding}], bodySite={"coding": coding, "text": "active"}
+        )
+        after = shown(before, "remove Observation.category")
+        assert after == observation(bodySite={"coding": coding, "text": "active"})
+
+    def test_a_hidden_code_is_hidden_where_it_stands_again(self) -> None:
+        coding = {"system": "http://snomed.info/sct", "code": "86406008"}
+        before = observation(
+            valueCodeableConcept={"coding": [coding]}, interpretation=[{"coding": [coding]}]
+        )
+        assert b"86406008" not in applied(before, "remove Observation.value").body
+
+    def test_a_contained_resource_goes_with_the_last_reference_to_it(self) -> None:
+        inner = [
+            {"resourceType": "Patient", "id": "a", "managingOrganization": {"reference": "#b"}},
+            {"resourceType": "Organization", "id": "b"},
+            {"resourceType": "Device", "id": "c"},
+            {"resourceType": "Device", "id": "unnamed"},
+        ]
+        before = observation(
+            contained=inner,
+            focus=[{"reference": "#a"}, {"reference": "#c"}],
+            device={"reference": "#c"},
+        )
+        after = shown(before, "remove Observation.focus")
+        assert [one["id"] for one in after["contained"]] == ["c", "unnamed"]
+
+    def test_no_empty_list_of_contained_resources_is_left(self) -> None:
+        before = observation(
+            contained=[{"resourceType": "Device", "id": "c"}], device={"reference": "#c"}
+        )
+        assert shown(before, "remove Observation.device") == observation()
+
+
+class TestOtherResources:
+    def test_contained_resources_are_redacted_by_the_paths_of_their_type(self) -> None:
+        inner = {"resourceType": "Patient", "id": "a", "name": [{"family": "Doe"}], "active": True}
+        after = shown(observation(contained=[inner]), "remove Patient.name")
+        assert after["contained"] == [{"resourceType": "Patient", "id": "a", "active": True}]
+
+    def test_resources_in_a_document_are_redacted_too(self) -> None:
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "document",
+            "entry": [{"resource": patient(birthDate="1970")}],
+        }
+        assert shown(bundle, "remove Patient.birthDate")["entry"] == [{"resource": patient()}]
+
+    def test_references_to_it_no_longer_tell_what_is_hidden_of_a_resource(self) -> None:
+        subject = {"reference": "Patient/p1", "display": "Ann Doe", "identifier": {"value": "123"}}
+        performer = [{"reference": "Practitioner/x", "display": "Dr. Roe"}]
+        before = observation(subject=subject, performer=performer)
+        after = applied(before, "remove Patient.name", "mask Patient.identifier")
+        assert json.loads(after.body)["subject"] == {"reference": "Patient/p1"}
+        assert json.loads(after.body)["performer"] == performer
+        assert after.paths == ("Patient.identifier", "Patient.name")
