@@ -67,7 +67,7 @@ def test_what_must_be_there(path: str, demanded: bool) -> None:
 
 
 def test_a_walk_that_changes_nothing_gives_the_same_letter_and_leaves_the_old_one_alone() -> None:
-    raw = b'{"resourceType":"Patient","_a":{"id":"1"},"b":[1.50,2],"a":"x","c":[null,"y"],"_c":[{"id":"2"}]}'
+    raw = b'{"resourceType":"Patient","_a":{"id":"1"},"b":[1.50,2],"a":"x","c":[null,"y"],"_c":[{"id":"2"},null]}'
     tree = open_letter(raw)
     after = rewritten(tree, Place(""), keep)
     assert sealed(after) == sealed(tree) == raw

@@ -139,3 +139,24 @@ class TestOtherResources:
         assert json.loads(after.body)["subject"] == {"reference": "Patient/p1"}
         assert json.loads(after.body)["performer"] == performer
         assert after.paths == ("Patient.identifier", "Patient.name")
+
+    def test_an_identifier_told_without_a_name_of_the_type_is_taken_for_one(self) -> None:
+        before = observation(
+            subject={"type": "Patient", "display": "Ann Doe"}, specimen={"display": "Ann Doe"}
+        )
+        after = json.loads(applied(before, "remove Patient.name").body)
+        assert after["subject"] == {"type": "Patient"}
+        assert "specimen" not in after
+
+    def test_a_coding_is_no_reference(self) -> None:
+        before = observation(
+            category=[{"coding": [{"system": "urn:x", "code": "a", "display": "Ann"}]}]
+        )
+        assert applied(before, "remove Patient.name").paths == ()
+
+
+def test_data_that_are_not_base64_are_searched_as_they_stand() -> None:
+    before = observation(identifier=[{"value": "Zarathustra"}], valueAttachment={"data": "a"})
+    assert shown(before, "remove Observation.identifier") == observation(
+        valueAttachment={"data": "a"}
+    )
