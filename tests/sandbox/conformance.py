@@ -145,6 +145,59 @@ def population(p: str) -> list[Json]:
     """Two and a half patients with their small records."""
     system = f"urn:conformance:{p}"
     doctor = {"reference": f"Practitioner/{p}-doc"}
+    return [
+        tagged(p, "Organization", "org", name="Clinique Étoile"),
+        tagged(p, "Practitioner", "doc", name=[{"family": "House"}]),
+        *_patients(p, system, doctor),
+        tagged(p, "Condition", "con", subject={"reference": f"Patient/{p}-ann"}),
+        _encounter(p),
+        *_observations(p, doctor),
+        observation(
+            p, "txt", "bob",
+            effectivePeriod={"start": "2020-06-01", "end": "2020-06-30"},
+            valueString="a text",
+        ),
+        tagged(
+            p, "RiskAssessment", "risk",
+            status="final",
+            subject={"reference": f"Patient/{p}-bob"},
+            prediction=[{"outcome": {"text": "fall"}, "probabilityDecimal": 0.8}],
+        ),
+        tagged(p, "Questionnaire", "ask", status="draft", url=f"http://example.org/{p}/ask"),
+    ]  # fmt: skip
+
+
+def _patients(p: str, system: str, doctor: Json) -> list[Json]:
+    return [
+        patient(
+            p,
+            "ann",
+            identifier=[{"system": system, "value": f"{p}-ann"}],
+            active=True,
+            name=[{"family": "Müller", "given": ["Ann", "Lou"]}],
+            gender="female",
+            birthDate="1980-05-17",
+            telecom=[
+                {"system": "phone", "value": "0102"},
+                {"system": "email", "value": "a@x.example"},
+            ],
+            address=[{"line": ["1 High Street"], "city": "Lyon", "country": "FR"}],
+            managingOrganization={"reference": f"Organization/{p}-org"},
+        ),
+        patient(
+            p,
+            "bob",
+            identifier=[{"system": system, "value": f"{p}-bob"}],
+            name=[{"family": "Berg", "given": ["Bob"]}],
+            gender="male",
+            birthDate="1990-12-01",
+            generalPractitioner=[doctor],
+        ),
+        patient(p, "cyd", name=[{"family": "Comma, Case"}], gender="male", birthDate="1999"),
+    ]
+
+
+def _observations(p: str, doctor: Json) -> list[Json]:
     glucose = observation(
         p, "glu", "ann",
         code={"coding": [{"system": LOINC, "code": "15074-8"}]},
@@ -161,46 +214,7 @@ def population(p: str) -> list[Json]:
         valueQuantity=quantity("120", "mm[Hg]"),
     )  # fmt: skip
     pressure["meta"]["profile"] = [PROFILE]
-    return [
-        tagged(p, "Organization", "org", name="Clinique Étoile"),
-        tagged(p, "Practitioner", "doc", name=[{"family": "House"}]),
-        patient(
-            p, "ann",
-            identifier=[{"system": system, "value": f"{p}-ann"}],
-            active=True,
-            name=[{"family": "Müller", "given": ["Ann", "Lou"]}],
-            gender="female",
-            birthDate="1980-05-17",
-            telecom=[{"system": "phone", "value": "0102"}, {"system": "email", "value": "a@x.example"}],
-            address=[{"line": ["1 High Street"], "city": "Lyon", "country": "FR"}],
-            managingOrganization={"reference": f"Organization/{p}-org"},
-        ),
-        patient(
-            p, "bob",
-            identifier=[{"system": system, "value": f"{p}-bob"}],
-            name=[{"family": "Berg", "given": ["Bob"]}],
-            gender="male",
-            birthDate="1990-12-01",
-            generalPractitioner=[doctor],
-        ),
-        patient(p, "cyd", name=[{"family": "Comma, Case"}], gender="male", birthDate="1999"),
-        tagged(p, "Condition", "con", subject={"reference": f"Patient/{p}-ann"}),
-        _encounter(p),
-        glucose,
-        pressure,
-        observation(
-            p, "txt", "bob",
-            effectivePeriod={"start": "2020-06-01", "end": "2020-06-30"},
-            valueString="a text",
-        ),
-        tagged(
-            p, "RiskAssessment", "risk",
-            status="final",
-            subject={"reference": f"Patient/{p}-bob"},
-            prediction=[{"outcome": {"text": "fall"}, "probabilityDecimal": 0.8}],
-        ),
-        tagged(p, "Questionnaire", "ask", status="draft", url=f"http://example.org/{p}/ask"),
-    ]  # fmt: skip
+    return [glucose, pressure]
 
 
 def _encounter(p: str) -> Json:
