@@ -5,7 +5,7 @@ permit and matches a deny (threats T-197): everywhere below, `doubt` is the answ
 ordered U<L<M<N<R<V: a permit covers that and lower, a deny that and higher (X-5). Pure, total.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
@@ -20,8 +20,8 @@ from proxy.decision.terminology import (
     purpose_lineage,
 )  # fmt: skip
 from proxy.facts.actors import AUTHOR, names_any
-from proxy.facts.model import Actor, ActorClosure, Provision, ProvisionDatum
-from proxy.fhir.coding import ACT_CODE, ACT_REASON, CONFIDENTIALITY, Coding, Effect
+from proxy.facts.model import Actor, ActorClosure, Period, Provision, ProvisionDatum
+from proxy.fhir.coding import ACT_CODE, ACT_REASON, CONFIDENTIALITY, Coding
 from proxy.fhir.dates import interval_of
 from proxy.fhir.envelope import Envelope
 
@@ -59,44 +59,60 @@ class Question:
     recognised: frozenset[str] = frozenset()
 
 
-class Asking(NamedTuple):
-    """A question with its purposes reduced; `exact`: purposes match by equality, not by subsumption."""
+class Context(NamedTuple):
+    """What a whole request has in common: who asks, for what, why. `exact`: BTG matches by equality, not by subsumption."""
 
-    question: Question
+    closure: ActorClosure
+    action: str
     purposes: frozenset[str]
+    now: float
     exact: bool = False
 
 
-def matches(node: Provision, asking: Asking) -> bool:
-    """Whether the request and the resource lie inside a provision; its effect decides what is doubtful."""
-    doubt = node.effect is Effect.DENY
-    return in_context(node, asking, doubt=doubt) and _covers_content(
-        node, asking.question, doubt=doubt
+def in_context(node: Provision, context: Context, *, doubt: bool) -> bool:
+    """Whether who asks, why, and what for lies inside a provision. Who wrote the resource is content."""
+    if node.purposes and not _for_purpose(node, context, doubt=doubt):
+        return False
+    if node.actions and not _for_action(node.actions, context.action, doubt=doubt):
+        return False
+    if not node.actors or _names_authors(node):
+        return True
+    return _any([names_any(node.actors, context.closure)], doubt=doubt)
+
+
+def asks_content(node: Provision) -> bool:
+    """Whether anything in a provision depends on the resource."""
+    return bool(
+        node.labels
+        or node.codes
+        or node.classes
+        or node.data_period
+        or node.data
+        or _names_authors(node)
     )
 
 
-def in_context(node: Provision, asking: Asking, *, doubt: bool) -> bool:
-    """Whether who asks, why, and what for lies inside a provision."""
-    if node.purposes and not _for_purpose(node, asking, doubt=doubt):
-        return False
-    if node.actions and not _for_action(node.actions, asking.question.action, doubt=doubt):
-        return False
-    return not node.actors or _by_actor(node.actors, asking.question, doubt=doubt)
-
-
-def _covers_content(node: Provision, question: Question, *, doubt: bool) -> bool:
+def covers_content(node: Provision, question: Question, *, doubt: bool) -> bool:
     """Whether the resource lies inside a provision."""
     if node.labels and not _covers_labels(node, question, doubt=doubt):
         return False
     if node.codes and node.codes.isdisjoint(question.envelope.codes):
         return False
-    if node.classes and not _any(
-        (_of_class(one, question.envelope) for one in node.classes), doubt=doubt
-    ):
-        return False
-    if node.data_period and not _in_time(node, question, doubt=doubt):
-        return False
-    return not node.data or _any((_concerns(one, question) for one in node.data), doubt=doubt)
+    return all(_any(answers, doubt=doubt) for answers in _answers(node, question, doubt=doubt))
+
+
+def _answers(
+    node: Provision, question: Question, *, doubt: bool
+) -> Iterator[Iterable[bool | None]]:
+    """Give what the rarer elements say, those that are present."""
+    if node.classes:
+        yield (_of_class(one, question.envelope) for one in node.classes)
+    if node.data_period:
+        yield (_in_time(node.data_period, question, doubt=doubt),)
+    if node.data:
+        yield (_concerns(one, question) for one in node.data)
+    if _names_authors(node):
+        yield (_by_actor(one, question) for one in node.actors)
 
 
 def _any(answers: Iterable[bool | None], *, doubt: bool) -> bool:
@@ -105,13 +121,13 @@ def _any(answers: Iterable[bool | None], *, doubt: bool) -> bool:
     return True in seen or (doubt and None in seen)
 
 
-def _for_purpose(node: Provision, asking: Asking, *, doubt: bool) -> bool:
+def _for_purpose(node: Provision, context: Context, *, doubt: bool) -> bool:
     """Hold purposes: a permit must cover every one of the request; one is enough for a deny."""
-    if not asking.purposes:
+    if not context.purposes:
         return doubt
     covered = [
-        _any((_serves(purpose, stated, asking.exact) for stated in node.purposes), doubt=doubt)
-        for purpose in asking.purposes
+        _any((_serves(purpose, stated, context.exact) for stated in node.purposes), doubt=doubt)
+        for purpose in context.purposes
     ]
     return any(covered) if doubt else all(covered)
 
@@ -133,14 +149,15 @@ def _for_action(stated: frozenset[str], action: str, *, doubt: bool) -> bool:
     return action in stated or (doubt and not (stated <= _ACTIONS and action in _ACTIONS))
 
 
-def _by_actor(actors: tuple[Actor, ...], question: Question, *, doubt: bool) -> bool:
-    """Hold actors: one with role AUT names who wrote the data; any other whoever asks."""
-    written = [
-        _authored(actor.reference, question.envelope) for actor in actors if actor.role == AUTHOR
-    ]
-    asking = [actor for actor in actors if actor.role != AUTHOR]
-    named = [names_any(asking, question.closure)] if asking else []
-    return _any(written + named, doubt=doubt)
+def _names_authors(node: Provision) -> bool:
+    return any(actor.role == AUTHOR for actor in node.actors)
+
+
+def _by_actor(actor: Actor, question: Question) -> bool | None:
+    """Hold one actor: with role AUT it names who wrote the data, else who asks."""
+    if actor.role == AUTHOR:
+        return _authored(actor.reference, question.envelope)
+    return names_any([actor], question.closure)
 
 
 class _Labels(NamedTuple):
@@ -212,12 +229,11 @@ def _of_class(stated: Coding, envelope: Envelope) -> bool | None:
     return None
 
 
-def _in_time(node: Provision, question: Question, *, doubt: bool) -> bool:
-    """Hold dates: a permit covers data wholly inside its dataPeriod, a deny data that touch it; undated data match a deny."""
-    date = question.envelope.date or question.envelope.last_updated
-    when, period = interval_of(date, question.zone), node.data_period
-    if when is None or period is None:
-        return doubt
+def _in_time(period: Period, question: Question, *, doubt: bool) -> bool | None:
+    """Hold dates: a permit covers data wholly inside its dataPeriod, a deny data that touch it; undated: unknown."""
+    when = interval_of(question.envelope.date or question.envelope.last_updated, question.zone)
+    if when is None:
+        return None
     if doubt:
         return (period.start is None or period.start <= when.end) and (
             period.end is None or when.start <= period.end

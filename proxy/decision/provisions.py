@@ -12,15 +12,18 @@ Laws, beside those of the package:
 Confidentiality U<L<M<N<R<V: permit covers that and lower, deny that and higher (X-5). Pure, total.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Generic, Literal, NamedTuple, TypeVar
 
-from proxy.decision.constraints import BREAK_GLASS, Asking, Question, in_context, matches
+from proxy.decision.applicable import Applicable, Live, Rule, applicable
+from proxy.decision.constraints import BREAK_GLASS, Context, Question
 from proxy.decision.model import Reason, Verdict
-from proxy.decision.terminology import most_specific, purpose_lineage
-from proxy.facts.actors import excluded, is_named, names_caller
-from proxy.facts.model import ConsentDirective, Provision
+from proxy.decision.terminology import most_specific
+from proxy.facts.actors import excluded, names_caller
+from proxy.facts.model import ActorClosure, ConsentDirective
 from proxy.fhir.coding import ACT_REASON, Coding, Effect
 
 __all__ = [
@@ -51,7 +54,7 @@ class _Voice(NamedTuple):
 
     directive: ConsentDirective
     verdict: Verdict
-    nodes: tuple[Provision, ...] = ()
+    lives: tuple[Live, ...] = ()
     silent: bool = False
     sentence: str = ""
 
@@ -61,22 +64,104 @@ def consent_verdict(
     question: Question,
     combine: Combination = "deny-overrides",
 ) -> ConsentVerdict:
-    """Judge one resource under all Consents of one patient; `None` = they could not be had."""
+    """Judge one resource under all Consents of one patient; `None` = they could not be had.
+
+    Where `directives` is a tuple, what all resources of a request have in common is worked out once.
+    """
     if directives is None:
         return _UNREAD
-    acting = [directive for directive in directives if directive.acts(question.now)]
-    if not acting:
+    if not directives:
         return _NONE
+    same = _Same(directives if isinstance(directives, tuple) else tuple(directives))
+    prepared = _prepared(
+        same,
+        _Same(question.closure),
+        question.action,
+        question.purposes,
+        _Instant(question.now, _edges(same).epoch(question.now)),
+        combine,
+    )
+    if prepared.explicit is not None:
+        combined = _combined(prepared.explicit, question, combine)
+        if _names_break_glass(combined):
+            return _verdict(combined, prepared.consents)
+    return _verdict(_combined(prepared.all, question, combine), prepared.consents)
+
+
+T = TypeVar("T")
+
+
+class _Same(Generic[T]):
+    """A value that is compared by identity: facts are kept and frozen, and hashing a thousand Consents is slow."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+
+class _Prepared(NamedTuple):
+    """Consents reduced to one request; `explicit` (break-glass only): with BTG taken literally (law 5)."""
+
+    consents: frozenset[str]
+    all: Applicable
+    explicit: Applicable | None
+
+
+class _Edges(NamedTuple):
+    """When the periods of Consents begin and end, sorted."""
+
+    starts: tuple[float, ...]
+    ends: tuple[float, ...]
+
+    def epoch(self, now: float) -> tuple[int, int]:
+        """Number the time between two edges; within one, the same Consents and provisions are in force."""
+        return bisect_right(self.starts, now), bisect_left(self.ends, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Instant:
+    """An instant that equals every other one of its epoch."""
+
+    now: float = field(compare=False)
+    epoch: tuple[int, int]
+
+
+@lru_cache(maxsize=2048)
+def _edges(directives: _Same[tuple[ConsentDirective, ...]]) -> _Edges:
+    nodes = (node.period for one in directives.value for node in one.root.nodes())
+    periods = {*nodes, *(one.period for one in directives.value)}
+    starts = sorted({period.start for period in periods if period.start is not None})
+    ends = sorted({period.end for period in periods if period.end is not None})
+    return _Edges(tuple(starts), tuple(ends))
+
+
+@lru_cache(maxsize=2048)
+def _prepared(
+    directives: _Same[tuple[ConsentDirective, ...]],
+    closure: _Same[ActorClosure],
+    action: str,
+    purposes: frozenset[str],
+    instant: _Instant,
+    combine: Combination,
+) -> _Prepared:
+    now = instant.now
+    acting = [directive for directive in directives.value if directive.acts(now)]
+    context = Context(closure.value, action, most_specific(purposes), now)
+    by_date = combine == "most-recent"
+    explicit = (
+        applicable(acting, context._replace(exact=True), by_date=by_date)
+        if BREAK_GLASS in context.purposes
+        else None
+    )
     consents = frozenset(directive.reference for directive in acting)
-    purposes = most_specific(question.purposes)
-    if BREAK_GLASS in purposes:
-        explicit = _combined(
-            [_heard(one, Asking(question, purposes, exact=True)) for one in acting], combine
-        )
-        if _names_break_glass(explicit):
-            return _verdict(explicit, consents, question)
-    voices = [_heard(one, Asking(question, purposes)) for one in acting]
-    return _verdict(_combined(voices, combine), consents, question)
+    return _Prepared(consents, applicable(acting, context, by_date=by_date), explicit)
 
 
 def mentions_wanted(directives: Sequence[ConsentDirective]) -> frozenset[str]:
@@ -97,52 +182,6 @@ def codes_wanted(directives: Sequence[ConsentDirective]) -> frozenset[Coding]:
     )
 
 
-def _heard(directive: ConsentDirective, asking: Asking) -> _Voice:
-    """One Consent's voice (law 4)."""
-    if directive.problem is not None:
-        return _Voice(directive, Verdict.UNKNOWN, sentence=f"not computable: {directive.problem}")
-    if directive.acts_for and not _acts_for(directive, asking):
-        return _Voice(directive, Verdict.NOT_APPLICABLE)
-    nodes = _speaking(directive.root, asking)
-    if nodes:
-        return _Voice(directive, _VERDICTS[nodes[0].effect], tuple(nodes))
-    if directive.base is Effect.DENY:
-        return _Voice(directive, Verdict.NOT_APPLICABLE)
-    inside = in_context(directive.root, asking, doubt=False)
-    return _Voice(
-        directive,
-        Verdict.DENY,
-        (directive.root,),
-        silent=not inside,
-        sentence=_UNCOVERED[inside],
-    )
-
-
-def _acts_for(directive: ConsentDirective, asking: Asking) -> bool:
-    """Judge a research or treatment scope: a permit must own all purposes of the request, a deny any."""
-    if not asking.purposes:
-        return directive.base is Effect.DENY
-    own = [
-        not directive.acts_for.isdisjoint(purpose_lineage(purpose)) for purpose in asking.purposes
-    ]
-    return any(own) if directive.base is Effect.DENY else all(own)
-
-
-def _speaking(node: Provision, asking: Asking) -> list[Provision]:
-    """Give the provisions of one effect that decide at and below a node; empty = it does not match (law 3)."""
-    if not node.period.covers(asking.question.now):
-        return []
-    matched = matches(node, asking)
-    below = [
-        deeper
-        for child in node.provisions
-        if matched or child.effect is node.effect
-        for deeper in _speaking(child, asking)
-    ]
-    denying = [deeper for deeper in below if deeper.effect is Effect.DENY]
-    return denying or below or ([node] if matched else [])
-
-
 class _Combined(NamedTuple):
     """The verdict of all Consents, and the voices that made it."""
 
@@ -150,21 +189,46 @@ class _Combined(NamedTuple):
     voices: tuple[_Voice, ...] = ()
 
 
-def _combined(voices: list[_Voice], combine: Combination) -> _Combined:
+def _combined(consents: Applicable, question: Question, combine: Combination) -> _Combined:
     """Unknown before deny before permit before silence; order never matters."""
+    if consents.unknown:
+        return _Combined(Verdict.UNKNOWN, tuple(_not_computable(one) for one in consents.unknown))
+    voices = [voice for rule in consents.rules if (voice := _heard(rule, question)) is not None]
     speaking = [voice for voice in voices if not voice.silent]
-    unknown = [voice for voice in speaking if voice.verdict is Verdict.UNKNOWN]
-    if unknown:
-        return _Combined(Verdict.UNKNOWN, tuple(unknown))
-    speaking = [voice for voice in speaking if voice.verdict is not Verdict.NOT_APPLICABLE]
     if combine == "most-recent":
         speaking = _latest(speaking)
     for verdict in (Verdict.DENY, Verdict.PERMIT):
         decisive = tuple(voice for voice in speaking if voice.verdict is verdict)
         if decisive:
             return _Combined(verdict, decisive)
-    silent = tuple(voice for voice in voices if voice.silent)
+    silent = (*(voice for voice in voices if voice.silent), *map(_silent, consents.silent))
     return _Combined(Verdict.DENY, silent) if silent else _Combined(Verdict.NOT_APPLICABLE)
+
+
+def _heard(rule: Rule, question: Question) -> _Voice | None:
+    """One Consent's voice about one resource (law 4); None = it says nothing."""
+    lives = rule.root.speaking(question)
+    if lives:
+        effect = lives[0].node.effect
+        if effect is Effect.PERMIT and not rule.whole:
+            return None
+        return _Voice(rule.directive, _VERDICTS[effect], tuple(lives))
+    if rule.directive.base is Effect.DENY:
+        return None
+    if not rule.root.inside:
+        return _silent(rule.directive)
+    return _Voice(
+        rule.directive, Verdict.DENY, (rule.root,), sentence="the patient permits other data only"
+    )
+
+
+def _silent(directive: ConsentDirective) -> _Voice:
+    sentence = "the patient permits other callers, purposes or actions only"
+    return _Voice(directive, Verdict.DENY, silent=True, sentence=sentence)
+
+
+def _not_computable(directive: ConsentDirective) -> _Voice:
+    return _Voice(directive, Verdict.UNKNOWN, sentence=f"not computable: {directive.problem}")
 
 
 def _latest(voices: list[_Voice]) -> list[_Voice]:
@@ -179,40 +243,27 @@ def _latest(voices: list[_Voice]) -> list[_Voice]:
 
 def _names_break_glass(combined: _Combined) -> bool:
     named = Coding(ACT_REASON, BREAK_GLASS)
-    return any(
-        named in node.purposes
-        for voice in combined.voices
-        for node in voice.nodes
-        if not voice.silent
-    )
+    return any(named in live.node.purposes for voice in combined.voices for live in voice.lives)
 
 
-def _verdict(combined: _Combined, consents: frozenset[str], question: Question) -> ConsentVerdict:
-    nodes = [node for voice in combined.voices for node in voice.nodes]
-    named = combined.verdict is Verdict.PERMIT and any(
-        is_named(actor, question.closure) and names_caller(actor, question.closure)
-        for node in nodes
-        for actor in node.actors
-    )
+def _verdict(combined: _Combined, consents: frozenset[str]) -> ConsentVerdict:
+    permits = combined.verdict is Verdict.PERMIT
+    named = permits and any(live.named for voice in combined.voices for live in voice.lives)
     reasons = tuple(reason for voice in combined.voices for reason in _reasons(voice))
     return ConsentVerdict(combined.verdict, named, reasons, consents)
 
 
 def _reasons(voice: _Voice) -> Iterator[Reason]:
     reference = voice.directive.reference
-    if not voice.nodes:
+    if not voice.lives:
         yield Reason("consent", voice.verdict, reference, voice.sentence)
-    for node in voice.nodes:
-        sentence = voice.sentence or _SENTENCES[node.effect]
-        yield Reason("consent", voice.verdict, f"{reference}#{node.path}", sentence)
+    for live in voice.lives:
+        sentence = voice.sentence or _SENTENCES[live.node.effect]
+        yield Reason("consent", voice.verdict, f"{reference}#{live.node.path}", sentence)
 
 
 _VERDICTS = {Effect.PERMIT: Verdict.PERMIT, Effect.DENY: Verdict.DENY}
 _SENTENCES = {Effect.PERMIT: "the patient permits this", Effect.DENY: "the patient denies this"}
-_UNCOVERED = {
-    True: "the patient permits other data only",
-    False: "the patient permits other callers, purposes or actions only",
-}
 _UNREAD = ConsentVerdict(
     Verdict.UNKNOWN,
     reasons=(Reason("consent", Verdict.UNKNOWN, "Consent", "consents could not be read"),),

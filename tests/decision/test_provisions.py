@@ -14,7 +14,7 @@ from proxy.decision.provisions import (
     excluded,
     mentions_wanted,
 )  # fmt: skip
-from proxy.facts.model import ActorClosure, ConsentDirective, Provision
+from proxy.facts.model import ActorClosure, ConsentDirective, Period, Provision
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, CONSENT_SCOPE, Coding, Effect
 from proxy.fhir.envelope import Envelope
 from tests.facts.consents import (
@@ -543,3 +543,43 @@ def test_knowing_less_never_permits_more(
 def test_no_permit_without_a_permit(directives: list[ConsentDirective], asked: Question) -> None:
     assert all(one.base is Effect.DENY for one in directives)
     assert consent_verdict(directives, asked).verdict is not PERMIT
+
+
+EDGES = [
+    datetime(2024, 6, day, hour, tzinfo=PARIS).timestamp() for day in (1, 2, 3) for hour in (0, 12)
+]
+DATED = st.tuples(st.sampled_from([None, *range(6)]), st.sampled_from([None, *range(6)])).map(
+    lambda pair: Period(*(None if edge is None else EDGES[edge] for edge in pair))
+)
+
+
+@given(
+    st.lists(st.tuples(DATED, DATED, st.sampled_from([permit(), deny()])), min_size=1, max_size=3),
+    st.lists(
+        st.sampled_from([edge + more for edge in EDGES for more in (-1, 0, 1)]),
+        min_size=2,
+        max_size=6,
+    ),
+)
+def test_time_moves_on_although_what_was_worked_out_is_kept(
+    shapes: list[tuple[Period, Period, Json]], instants: list[float]
+) -> None:
+    def dated(whole: Period, part: Period, exception: Json) -> ConsentDirective:
+        known = read4(r4(permit(but=(exception,))))
+        [child] = known.root.provisions
+        root = replace(known.root, provisions=(replace(child, period=part),))
+        return replace(known, period=whole, root=root)
+
+    kept = tuple(dated(*shape) for shape in shapes)
+    for now in instants:
+        fresh = tuple(dated(*shape) for shape in shapes)
+        asked = replace(ASKED, now=now)
+        assert consent_verdict(kept, asked) == consent_verdict(fresh, asked)
+
+
+def test_a_thousand_consents_that_say_the_same_are_judged_as_one() -> None:
+    many = tuple(read4(r4(permit(purpose("TREAT")), own=f"c{number}")) for number in range(1000))
+    given_ = consent_verdict(many, ASKED)
+    assert given_.verdict is PERMIT
+    assert len(given_.consents) == 1000
+    assert len(given_.reasons) == 1
