@@ -1,0 +1,71 @@
+"""`audit`: the journal verified, reported from and exported (ATNA, BALP 1:52.4.1)."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from proxy.app import NAME
+from proxy.audit.agent import Observer
+from proxy.audit.journal_file import JournalFile
+from proxy.audit.report import Access, access_report, export
+from proxy.cli.running import address_of
+from proxy.errors import Finding, UnusableError
+from proxy.settings import Settings
+
+TABLE_WIDTH = 160
+"""Columns of a report that goes to no terminal."""
+
+
+def journal_of(settings: Settings, config: Path) -> JournalFile:
+    """Give the journal that a configuration names; `UnusableError` if there is none."""
+    path = Path(settings.audit.journal.removeprefix("sqlite:///"))
+    if not path.is_file():
+        raise UnusableError(Finding(str(config), 1, f"`audit.journal`: there is no file `{path}`"))
+    return JournalFile(path)
+
+
+def instant_of(text: str, settings: Settings) -> float:
+    """Give the instant of an ISO 8601 date or date-time, in the configured zone; `UnusableError` if it is none."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"`{text}` is no date or date-time of ISO 8601"
+        raise UnusableError(Finding("--since", 1, message)) from None
+    return (when if when.tzinfo else when.replace(tzinfo=settings.zone)).timestamp()
+
+
+def report(journal: JournalFile, patient: str, since: float) -> list[Access]:
+    """Give the accesses to one patient's data; `patient` with or without `Patient/`."""
+    reference = f"Patient/{patient.removeprefix('Patient/')}"
+    return access_report(journal.entries(since, reference), reference)
+
+
+def as_json(accesses: list[Access]) -> str:
+    """Give the accesses as a JSON list."""
+    return json.dumps([dataclasses.asdict(one) for one in accesses], indent=2, ensure_ascii=False)
+
+
+def print_table(accesses: list[Access]) -> None:
+    """Print the accesses as a table."""
+    table = Table("when", "who", "what", "purpose", "outcome", "by")
+    for one in accesses:
+        who = f"{one.who}, {one.organization}" if one.organization else one.who
+        what = f"{one.interaction} {', '.join(one.what)}"
+        cells = (one.when, who, what, ", ".join(one.why), one.outcome, ", ".join(one.basis))
+        table.add_row(*cells)
+    console = Console(file=sys.stdout)
+    Console(file=sys.stdout, width=None if console.is_terminal else TABLE_WIDTH).print(table)
+
+
+def exported(
+    journal: JournalFile, settings: Settings, since: float, fhir_version: str
+) -> Iterator[bytes]:
+    """Give the AuditEvents of the entries as lines of NDJSON."""
+    observer = Observer(settings.public_url or address_of(settings), NAME)
+    return export(journal.entries(since), observer, fhir_version)

@@ -1,0 +1,228 @@
+"""The commands, as the contract names them; each only reads its arguments and says what came out."""
+
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from proxy import demo as demonstration
+from proxy.cli import auditing, policies
+from proxy.cli.running import run, serve, stop_signal
+from proxy.cli.sources import claims_of, resources_in
+from proxy.cli.telling import (
+    NOT_BEGUN,
+    NOT_IN_ORDER,
+    complain,
+    log_to_standard_error,
+    refusing,
+    say,
+)
+from proxy.cli.workers import serve_with_workers
+from proxy.errors import Finding, UnusableError
+from proxy.identity.development import development_token
+from proxy.sandbox.samples import load_samples
+from proxy.sandbox.server import start_sandbox
+from proxy.sandbox.store import Store
+from proxy.settings import environment, load_settings, read_file
+
+PROGRAM = "fhir-consent-proxy"
+app = typer.Typer(
+    name=PROGRAM,
+    help="A consent and security-label gateway in front of any FHIR server.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+audit = typer.Typer(help="Verify, report from and export the audit journal.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+Config = Annotated[Path, typer.Option("--config", help="The gateway.yaml.")]
+Since = Annotated[
+    str, typer.Option("--since", help="Only what was recorded at or after this date or date-time.")
+]
+
+
+class FhirVersion(StrEnum):
+    """FHIR versions of the embedded server."""
+
+    R4 = "4.0.1"
+    R4B = "4.3.0"
+    R5 = "5.0.0"
+
+
+class Format(StrEnum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def main() -> None:
+    """Run the command line; exits the process."""
+    sys.exit(_code(lambda: app(prog_name=PROGRAM, standalone_mode=False)))
+
+
+def _code(command: Callable[[], object]) -> int:
+    """Give the exit code; wrong arguments become one line."""
+    try:
+        code = command()
+    except TyperException as error:
+        if error.format_message():
+            complain([f"{PROGRAM}: {error.format_message()} (see `{PROGRAM} --help`)"])
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+@app.command("serve")
+def serve_(
+    config: Config,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+    worker: Annotated[bool, typer.Option("--worker", hidden=True)] = False,
+) -> None:
+    """Run the gateway until SIGTERM; print one line `ready URL` when it serves."""
+    log_to_standard_error()
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        if workers > 1:
+            run(serve_with_workers(config, settings, workers))
+        else:
+            run(serve(settings, shared=worker))
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running, and print tokens and URLs.")
+    ] = False,
+) -> None:
+    """Let several people ask the same of a gateway before an embedded FHIR server, and show what each gets."""
+    log_to_standard_error()
+    with refusing(NOT_BEGUN, "demo"):
+        wrong = run(demonstration.demonstrate(stop_signal if keep else None))
+    if wrong:
+        complain(wrong)
+        raise typer.Exit(NOT_IN_ORDER)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A directory of FHIR resources to load.")
+    ] = None,
+    fhir_version: Annotated[
+        FhirVersion, typer.Option(help="The FHIR version served.")
+    ] = FhirVersion.R4,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Run only the embedded FHIR server, which is no production server; print one line `ready URL`."""
+    log_to_standard_error()
+    with refusing(NOT_BEGUN, str(data or f"{host}:{port}")):
+        store = Store(fhir_version.value)
+        if data is not None:
+            load_samples(store, resources_in(data))
+        run(_run_sandbox(store, host, port))
+
+
+async def _run_sandbox(store: Store, host: str, port: int) -> None:
+    stop = stop_signal()
+    running = await start_sandbox(store, host, port)
+    say(f"ready {running.url}")
+    await stop.wait()
+    await running.close()
+
+
+@app.command()
+def token(
+    claims: Annotated[Path, typer.Option(help="A JSON object of claims.")],
+    key: Annotated[
+        Path | None, typer.Option(help="A private P-256 key, PEM; absent: the published one.")
+    ] = None,
+    insecure_development: Annotated[
+        bool, typer.Option("--insecure-development", help="Sign with a key that is published.")
+    ] = False,
+    audience: Annotated[
+        str, typer.Option(help="The audience, instead of the one in the claims.")
+    ] = "",
+    lifetime: Annotated[float, typer.Option(min=1, help="Seconds until the token expires.")] = 3600,
+) -> None:
+    """Print a signed development token."""
+    with refusing(NOT_BEGUN, str(key or claims)):
+        if key is None and not insecure_development:
+            message = "a token needs `--key FILE`; or `--insecure-development` to sign with a key that everybody has"
+            raise UnusableError(Finding(str(claims), 1, message))
+        said = {**claims_of(claims), **({"aud": audience} if audience else {})}
+        pem = None if key is None else read_file(key, "the key")
+        say(development_token(said, pem, time.time(), lifetime))
+
+
+@app.command()
+def check(
+    policy_dir: Annotated[Path, typer.Argument(help="A directory of policies.")],
+) -> None:
+    """Check policy files against their schema and each other, and run their test cases."""
+    with refusing(NOT_IN_ORDER, str(policy_dir)):
+        say(policies.examined(policy_dir))
+
+
+@app.command()
+def schema(
+    config: Annotated[
+        bool, typer.Option("--config", help="The schema of gateway.yaml instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of policy files."""
+    say(policies.schema_of_settings() if config else policies.schema_of_policies())
+
+
+@audit.command()
+def verify(config: Config) -> None:
+    """Prove that no journal entry was altered, removed or inserted; name the first that was."""
+    with refusing(NOT_BEGUN, str(config)):
+        journal = auditing.journal_of(load_settings(config, environment()), config)
+    with refusing(NOT_IN_ORDER, str(journal.path)):
+        broken = journal.verify()
+        if broken is not None:
+            raise UnusableError(Finding(str(journal.path), broken.seq, str(broken)))
+        say(f"{journal.path}: unbroken, {sum(head.length for head in journal.heads())} entries")
+
+
+@audit.command()
+def report(
+    config: Config,
+    patient: Annotated[str, typer.Option(help="The patient's id, `P1` or `Patient/P1`.")],
+    since: Since = "1970-01-01",
+    form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.TABLE,
+) -> None:
+    """Show who accessed a patient's record, when, for what purpose, and what came out."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        accesses = auditing.report(journal, patient, auditing.instant_of(since, settings))
+    if form is Format.JSON:
+        say(auditing.as_json(accesses))
+    else:
+        auditing.print_table(accesses)
+
+
+@audit.command()
+def export(
+    config: Config,
+    since: Since = "1970-01-01",
+    fhir_version: Annotated[FhirVersion, typer.Option(help="Of the AuditEvents.")] = FhirVersion.R4,
+) -> None:
+    """Write the AuditEvents of the journal as NDJSON to standard output."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        start = auditing.instant_of(since, settings)
+        for line in auditing.exported(journal, settings, start, fhir_version.value):
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
