@@ -33,6 +33,11 @@ from proxy.identity.principal import Principal
 
 __all__ = ["FhirReader", "GatherSettings", "Gatherer"]
 
+MAX_CONSENTS = 2000
+"""Consents of one patient; one who has more is unknown, and so denied."""
+BREATH = 100
+"""Consents read before others get their turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class GatherSettings:
@@ -154,22 +159,33 @@ class Gatherer:
                 for kind in self._kinds
             ),
         )
-        return self._directives(patients, consents), self._memberships(patients, others)
+        return await self._directives(patients, consents), self._memberships(patients, others)
 
-    def _directives(
+    async def _directives(
         self, patients: list[str], consents: list[Json] | None
     ) -> dict[str, list[ConsentDirective] | None]:
-        """Sort Consents by patient. One of nobody in particular might be anybody's here; another's is ignored."""
+        """Sort Consents by patient and read them. One of nobody in particular might be anybody's; another's is ignored."""
         if consents is None:
             return dict.fromkeys(patients)
-        sorted_: dict[str, list[ConsentDirective]] = {patient: [] for patient in patients}
-        settings = self._settings
+        sorted_: dict[str, list[Json]] = {patient: [] for patient in patients}
         for consent in consents:
-            directive = directive_of(consent, settings.fhir_version, settings.zone, settings.bases)
-            for patient in [directive.patient] if directive.patient else patients:
+            # either spelling: a Consent that is wrong for this version is still somebody's
+            named = {self._reading.reference(consent.get(key)) for key in ("patient", "subject")}
+            for patient in (named - {None}) or patients:
                 if patient in sorted_:
-                    sorted_[patient].append(directive)
-        return dict(sorted_)
+                    sorted_[patient].append(consent)
+        return {patient: await self._read(own) for patient, own in sorted_.items()}
+
+    async def _read(self, consents: list[Json]) -> list[ConsentDirective] | None:
+        """Read one patient's Consents; patients can write them, so their number is bounded (T-210)."""
+        if len(consents) > MAX_CONSENTS:
+            return None
+        settings, read = self._settings, []
+        for number, consent in enumerate(consents, 1):
+            read.append(directive_of(consent, settings.fhir_version, settings.zone, settings.bases))
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        return read
 
     def _memberships(
         self, patients: list[str], answers: Iterable[list[Json] | None]

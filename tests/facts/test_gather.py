@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from proxy.errors import UnusableError, UpstreamError
-from proxy.facts.gather import Gatherer, GatherSettings
+from proxy.facts.gather import MAX_CONSENTS, Gatherer, GatherSettings
 from proxy.facts.model import PatientFacts
 from proxy.fhir.coding import Identifier
 from proxy.identity.principal import PrincipalKind
@@ -383,3 +383,12 @@ async def test_after_a_change_of_people_everything_is_looked_up_again() -> None:
     upstream.resources = [ROLE | {"active": False}, *PEOPLE[1:]]
     gathering.forget()
     assert (await gathering.closure(principal())).references == {"Practitioner/a"}
+
+
+async def test_a_patient_with_more_consents_than_can_be_read_is_unknown_alone() -> None:
+    many = (consent("p1", f"c{number}") for number in range(MAX_CONSENTS + 1))
+    known = await gatherer(Upstream(*many, consent("p2", "c"))).patients(
+        ["Patient/p1", "Patient/p2"]
+    )
+    assert known["Patient/p1"].directives is None
+    assert known["Patient/p2"].directives
