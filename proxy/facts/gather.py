@@ -171,7 +171,7 @@ class Gatherer:
         for consent in consents:
             # either spelling: a Consent that is wrong for this version is still somebody's
             named = {self._reading.reference(consent.get(key)) for key in ("patient", "subject")}
-            for patient in (named - {None}) or patients:
+            for patient in {one for one in named if one and one.startswith("Patient/")} or patients:
                 if patient in sorted_:
                     sorted_[patient].append(consent)
         return {patient: await self._read(own) for patient, own in sorted_.items()}

@@ -392,3 +392,10 @@ async def test_a_patient_with_more_consents_than_can_be_read_is_unknown_alone() 
     )
     assert known["Patient/p1"].directives is None
     assert known["Patient/p2"].directives
+
+
+async def test_a_consent_of_a_group_might_be_any_members() -> None:
+    upstream = Upstream(r4(deny(), patient="Group/g"))
+    upstream.ignoring = {"Consent"}
+    [directive] = (await facts_of(gatherer(upstream), "p1")).directives or ()
+    assert directive.problem
