@@ -44,18 +44,24 @@ DR_A = ActorClosure(
     roles=frozenset({Coding("http://example.org/roles", "physician")}),
 )
 
-OBSERVATION = Envelope(
-    type="Observation",
-    id="o1",
-    version="1",
-    last_updated="2024-05-01T10:00:00Z",
-    labels=frozenset({Coding(CONFIDENTIALITY, "N")}),
-    patients=frozenset({"Patient/p1"}),
-    authors=frozenset({"Practitioner/writer"}),
-    date="2022-06-13",
-    codes=frozenset({Coding("http://loinc.org", "74013-4")}),
-    profiles=frozenset({"http://example.org/StructureDefinition/vital"}),
-)
+
+def observed(**more: Any) -> Envelope:
+    known: dict[str, Any] = {
+        "type": "Observation",
+        "id": "o1",
+        "version": "1",
+        "last_updated": "2024-05-01T10:00:00Z",
+        "labels": frozenset({Coding(CONFIDENTIALITY, "N")}),
+        "patients": frozenset({"Patient/p1"}),
+        "authors": frozenset({"Practitioner/writer"}),
+        "date": "2022-06-13",
+        "codes": frozenset({Coding("http://loinc.org", "74013-4")}),
+        "profiles": frozenset({"http://example.org/StructureDefinition/vital"}),
+    }
+    return Envelope(**(known | more))
+
+
+OBSERVATION = observed()
 ASKED = Question(
     DR_A, "access", frozenset({"TREAT"}), OBSERVATION, NOW, PARIS, mentions=frozenset()
 )
@@ -63,7 +69,7 @@ ASKED = Question(
 
 def labelled(*codes: str) -> Question:
     systems = (Coding(CONFIDENTIALITY if code in "ULMNRV" else ACT_CODE, code) for code in codes)
-    return replace(ASKED, envelope=replace(OBSERVATION, labels=frozenset(systems)))
+    return replace(ASKED, envelope=observed(labels=frozenset(systems)))
 
 
 def verdict(*trees: Json, asked: Question = ASKED) -> Verdict:
@@ -136,17 +142,17 @@ def test_each_element_constrains_a_permit_and_a_deny_alike(element: Json, matche
         ({"action": [concept("http://example.org/actions", "peek")]}, ASKED),
         (action("access"), replace(ASKED, action="")),
         (PDF, ASKED),
-        (PERIOD_2023, replace(ASKED, envelope=replace(OBSERVATION, date="", last_updated=""))),
-        (PERIOD_2023, replace(ASKED, envelope=replace(OBSERVATION, date="whenever"))),
+        (PERIOD_2023, replace(ASKED, envelope=observed(date="", last_updated=""))),
+        (PERIOD_2023, replace(ASKED, envelope=observed(date="whenever"))),
         (data("instance", "urn:uuid:4d6a"), ASKED),
         (
             data("authoredby", "Practitioner/x"),
-            replace(ASKED, envelope=replace(OBSERVATION, authors=frozenset())),
+            replace(ASKED, envelope=observed(authors=frozenset())),
         ),
         (data("authoredby", "Organization/h"), ASKED),
         (data("related", "Encounter/e"), ASKED),
         (data("dependents", "Encounter/e"), replace(ASKED, mentions=None)),
-        (label("R"), replace(ASKED, envelope=replace(OBSERVATION, labels=frozenset()))),
+        (label("R"), replace(ASKED, envelope=observed(labels=frozenset()))),
         (label("R"), labelled("N", "NOVELCODE")),
         (label("HIVV"), ASKED),
     ],
@@ -214,9 +220,7 @@ def test_a_deny_covers_its_confidentiality_and_higher_and_any_sensitivity(
 
 
 def test_a_label_that_the_house_explains_is_not_unknown() -> None:
-    local = replace(
-        OBSERVATION, labels=OBSERVATION.labels | {Coding("http://example.org/labels", "BLUE")}
-    )
+    local = observed(labels=OBSERVATION.labels | {Coding("http://example.org/labels", "BLUE")})
     asked = replace(ASKED, envelope=local)
     assert verdict(r4(permit(label("N"))), asked=asked) is DENY
     known = replace(asked, recognised=frozenset({"http://example.org/labels"}))
