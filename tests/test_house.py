@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from proxy.app import start
 from proxy.cli.commands import app as command_line
+from proxy.cli.policies import examined
 from proxy.identity.development import development_keys, development_token
 from proxy.sandbox.samples import load_samples
 from proxy.sandbox.server import start_sandbox
@@ -290,3 +291,16 @@ async def test_the_gateway_yaml_of_the_readme_serves(tmp_path: Path) -> None:
         "Patient/camille"
     }
     assert (tmp_path / "var/journal.db").is_file()
+
+
+def test_the_worked_example_of_the_policies_page_is_in_order(tmp_path: Path) -> None:
+    policy, cases = fences((ROOT / "docs/policies.md").read_text(), "yaml")
+    shutil.copytree(ROOT / "policies/baseline", tmp_path / "house")
+    before = examined(tmp_path / "house")
+    (tmp_path / "house/research.yaml").write_text(policy)
+    (tmp_path / "house/tests/research.yaml").write_text(cases)
+    assert cases_in(examined(tmp_path / "house")) - cases_in(before) == 3 * 4 * 3 * 5
+
+
+def cases_in(line: str) -> int:
+    return int(re.findall("([0-9]+) test cases", line)[0])
