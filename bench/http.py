@@ -65,9 +65,8 @@ ROUNDS = 5
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process so far, of all its threads, from the kernel's clock for that process."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 @contextlib.contextmanager

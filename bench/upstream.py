@@ -116,8 +116,8 @@ def answers() -> dict[str, bytes]:
     many = [f"p{n}" for n in range(PATIENTS)]
     bodies: dict[str, Any] = {
         "/Observation/o1": observation(1, "p0", 900),
-        "/Observation?patient=Patient%2Fp0&code=100": searchset([observation(n, "p0", 900) for n in range(100)]),
-        "/Observation?patient=Patient%2Fp0&code=1000": searchset([observation(n, "p0", 900) for n in range(1000)]),
+        "/Observation?patient=p0&code=100": searchset([observation(n, "p0", 900) for n in range(100)]),
+        "/Observation?patient=p0&code=1000": searchset([observation(n, "p0", 900) for n in range(1000)]),
         "/Observation?code=1000": searchset([observation(n, many[n], 900) for n in range(1000)]),
         "/PractitionerRole": searchset([
             {
@@ -178,11 +178,11 @@ class _Connection(asyncio.Protocol):
             self._answer(head.split(" ", 2)[1], form)
 
     def _answer(self, target: str, form: str) -> None:
-        path = target.removeprefix("/fhir").replace("%2F", "/").replace("%7C", "|")
+        path = target.removeprefix("/fhir").replace("%2F", "/").replace("patient=Patient/", "patient=")
         self._counts["all"] = self._counts.get("all", 0) + 1
         body = self._body(path.replace("/_search", "?" + form) if form else path)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._transport.write(head.encode() + body)  # type: ignore[attr-defined]
+        self._transport.write(head.encode() + body)
 
     def _body(self, path: str) -> bytes:
         if path == "/count":

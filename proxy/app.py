@@ -19,7 +19,7 @@ from aiohttp import web
 from proxy.audit.agent import Observer
 from proxy.audit.deliver import Fate, Pace, Send, deliver
 from proxy.audit.journal import SqliteJournal
-from proxy.decision.decide import CompiledPolicies, compile_policies
+from proxy.decision.decide import CaseBook, CompiledPolicies, compile_policies
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House, InForce, Paging
 from proxy.errors import Finding, OwnError, UnusableError, UpstreamError
@@ -126,6 +126,7 @@ async def _started(
         facts=facts,
         journal=journal,
         in_force=lambda: in_force,
+        cases=CaseBook(),
         capability=_Capability(wires.data, public_url, definitions.fhir_version, clock),
         definitions=definitions,
         public_url=public_url,

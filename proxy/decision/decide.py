@@ -13,6 +13,7 @@ Both are total: any input gives a Decision with its reasons.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from math import inf
 
 from proxy.decision.labels import EffectiveLabels, effective_labels
 from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Verdict
@@ -29,7 +30,7 @@ from proxy.decision.rules import (
 from proxy.facts.model import ActorClosure, ConsentDirective, Facts, PatientFacts
 from proxy.facts.relationship import relationships_of
 from proxy.fhir.coding import Effect
-from proxy.fhir.envelope import Envelope, Wanted
+from proxy.fhir.envelope import Envelope, Matter, Wanted
 from proxy.identity.principal import Principal
 from proxy.policy.model import CONSENT_TAG, PolicySet
 
@@ -72,10 +73,21 @@ def _wanted(policies: PolicySet) -> Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One request under judgement: who asks, how, and the rules that may still apply.
+class Kept:
+    """A decision with the facts it was made from, and how long they mean the same: from `since` to before `until`."""
 
-    `memo` holds decisions by signature for the resources of this request; it is the only thing here that grows.
+    decision: Decision
+    facts: tuple[PatientFacts | None, ...]
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A caller's standing under some policies: who asks, how, and the rules that may still apply.
+
+    `kept` and `admitted` memoise a pure function of what never changes: they hold decisions, never an answer, and are
+    dropped with the case.
     """
 
     compiled: CompiledPolicies
@@ -87,7 +99,8 @@ class Case:
     denies: tuple[Standing, ...]
     zone: tzinfo
     """In which partial dates are understood."""
-    memo: dict[object, Decision] = field(default_factory=dict, compare=False)
+    kept: dict[object, Kept] = field(default_factory=dict, compare=False)
+    admitted: dict[str, Decision] = field(default_factory=dict, compare=False)
 
 
 def open_case(
@@ -97,11 +110,37 @@ def open_case(
     interaction: str,
     zone: tzinfo,
 ) -> Case:
-    """The case of one request."""
+    """The case of one caller and interaction."""
     purposes = purposes_of(principal, compiled.policies)
     standing = by_effect(stand(compiled.rules, principal, closure, purposes, interaction))
     permits, denies = standing[Effect.PERMIT], standing[Effect.DENY]
     return Case(compiled, principal, closure, interaction, purposes, permits, denies, zone)
+
+
+class CaseBook:
+    """Cases of callers who come again. A case is found by the identity of what it was opened with, all of it immutable."""
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._cases: dict[tuple[int, int, int, str], Case] = {}
+
+    def open(
+        self,
+        compiled: CompiledPolicies,
+        principal: Principal,
+        closure: ActorClosure,
+        interaction: str,
+        zone: tzinfo,
+    ) -> Case:
+        """The case, opened before or now."""
+        key = (id(compiled), id(principal), id(closure), interaction)
+        known = self._cases.get(key)
+        if known is None:
+            if len(self._cases) >= self._size:
+                self._cases.clear()
+            # The case holds what its key is the identity of, so that no other object can take that identity.
+            known = self._cases[key] = open_case(compiled, principal, closure, interaction, zone)
+        return known
 
 
 def purposes_of(principal: Principal, policies: PolicySet) -> frozenset[str]:
@@ -115,7 +154,18 @@ def purposes_of(principal: Principal, policies: PolicySet) -> frozenset[str]:
 
 def decide_request(case: Case, rtype: str) -> Decision:
     """May a request for this type of resource go up at all? Reads no patient's data (decisions §8, third row)."""
-    denied = [*_unhonoured(case.principal), *_outside_scopes(case, rtype), *_shut_out(case, rtype)]
+    known = case.admitted.get(rtype)
+    if known is None:
+        known = case.admitted[rtype] = _admission(case, rtype)
+    return known
+
+
+def _admission(case: Case, rtype: str) -> Decision:
+    denied = [
+        *_unhonoured(case.principal),
+        *_outside_scopes(case, rtype),
+        *_shut_out(case, rtype),
+    ]
     if denied:
         return Decision(Effect.DENY, tuple(denied))
     if not any(_names_type(one.rule, rtype) for one in case.permits):
@@ -164,21 +214,58 @@ def _universal(case: Case, rtype: str) -> bool:
     return rtype in case.compiled.policies.universal
 
 
+_MOST_KEPT = 20_000
+
+
 def decide_resource(case: Case, envelope: Envelope, facts: Facts) -> Decision:
     """May this resource leave to this caller, and under which obligations?"""
-    signature = _signature(case, envelope, facts)
-    known = case.memo.get(signature)
-    if known is None:
-        known = case.memo[signature] = _decide(case, envelope, facts)
-    return known
+    about = tuple([facts.patients.get(patient) for patient in envelope.patients or ()])
+    signature = _signature(case, envelope, about)
+    kept = case.kept.get(signature)
+    if kept is not None and kept.since <= facts.now < kept.until and _same(kept.facts, about):
+        return kept.decision
+    decision = _decide(case, envelope, facts)
+    if len(case.kept) >= _MOST_KEPT:
+        case.kept.clear()
+    until = min((known.steady_until(facts.now) for known in about if known), default=inf)
+    case.kept[signature] = Kept(decision, about, facts.now, until)
+    return decision
 
 
-def _signature(case: Case, envelope: Envelope, facts: Facts) -> object:
-    """All that the decision reads of the envelope; the whole envelope where a provision reads more than labels and codes."""
-    for patient in envelope.patients or ():
-        known = facts.patients.get(patient)
-        if known is not None and known.detailed:
+class Decider:
+    """`decide_resource` for many resources at one instant: those of one matter are decided once."""
+
+    def __init__(self, case: Case, facts: Facts) -> None:
+        self._case = case
+        self._facts = facts
+        self._simple = not any(known.detailed for known in facts.patients.values())
+        self._decided: dict[Matter, Decision] = {}
+
+    def __call__(self, envelope: Envelope) -> Decision:
+        """The decision on one resource."""
+        matter = envelope.matter
+        if matter is None or not self._simple:
+            return decide_resource(self._case, envelope, self._facts)
+        decision = self._decided.get(matter)
+        if decision is None:
+            decision = self._decided[matter] = decide_resource(self._case, envelope, self._facts)
+        return decision
+
+
+def _same(kept: tuple[PatientFacts | None, ...], about: tuple[PatientFacts | None, ...]) -> bool:
+    """Whether these are the very same facts, none of them missing."""
+    return len(kept) == len(about) and all(
+        one is other and one is not None for one, other in zip(kept, about, strict=True)
+    )
+
+
+def _signature(case: Case, envelope: Envelope, about: tuple[PatientFacts | None, ...]) -> object:
+    """All that the decision reads of the envelope; the whole envelope where a provision reads its date or identity."""
+    for known in about:
+        if known is None or known.detailed:
             return envelope
+    if envelope.matter is not None:
+        return envelope.matter
     return (
         envelope.type, envelope.patients, envelope.labels, envelope.codes,
         not case.closure.references.isdisjoint(envelope.authors),
@@ -298,7 +385,7 @@ def _heard(
         closure=case.closure,
         action=_ACTION,
         purposes=case.purposes,
-        envelope=replace(envelope, labels=labels.codings),
+        envelope=envelope.labelled(labels.codings),
         now=now,
         zone=case.zone,
         recognised=case.compiled.recognised,

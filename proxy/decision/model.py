@@ -57,6 +57,8 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     obligations: Obligations = NO_OBLIGATIONS
     consents: frozenset[str] = frozenset()
+    confidentiality: str = ""
+    """The resource's effective confidentiality code (`U`…`V`), for the high-water mark; empty when there is none."""
 
     @property
     def permits(self) -> bool:

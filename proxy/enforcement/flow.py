@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from proxy.audit.record import Record
-from proxy.decision.decide import Case, decide_request, open_case
+from proxy.decision.decide import Case, decide_request
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.house import House
 from proxy.enforcement.several import history, search
@@ -75,7 +75,7 @@ class Enforcement:
             start, link = self._start(request, principal, record), relative_url(request)
             request = record.request = self._continued(request, start)
         closure = await house.facts.closure(principal)
-        case = open_case(
+        case = house.cases.open(
             in_force.compiled, principal, closure, request.interaction.value, house.zone
         )
         _admit(case, request, record)

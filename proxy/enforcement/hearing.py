@@ -3,14 +3,15 @@
 Whatever interaction it is, resources come in through `ask` and are judged through `judge`: there is no second way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.audit.record import Record
-from proxy.decision.decide import Case, decide_resource
+from proxy.decision.decide import Case, Decider
 from proxy.enforcement.house import House
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.facts.model import Facts, PatientFacts
-from proxy.fhir.envelope import Envelope, EnvelopeReader, UnreadableError
+from proxy.fhir.envelope import Envelope, EnvelopeReader, Resource
 from proxy.fhir.interaction import FhirRequest, RawRequest
 from proxy.fhir.search import relative_url
 from proxy.obligations.cursor import Cursor
@@ -63,34 +64,41 @@ class Hearing:
             raise UpstreamError(f"upstream answered with status {answer.status}")
         raise CallerError(refusal, f"upstream answered with status {answer.status}")
 
-    async def judge(self, resources: list[bytes], over: Envelope | None = None) -> list[Judged]:
-        """Each resource with its envelope and Decision. `over`: the current version, whose labels hold for older ones."""
-        envelopes = [_read(self.reader, raw, over) for raw in resources]
+    async def judge(
+        self,
+        resources: Sequence[Resource],
+        *,
+        whole: bytes | None = None,
+        over: Envelope | None = None,
+    ) -> list[Judged]:
+        """Each resource with its envelope and Decision.
+
+        `whole`: a body that holds them all. `over`: the current version, whose labels and patients hold for older ones.
+        """
+        envelopes = _read(self.reader, resources, whole, over)
         facts = await self._facts(envelopes)
         reader = self._reader_for_facts()
         if reader is not self.reader:
             self.reader = reader
-            envelopes = [_read(reader, raw, over) for raw in resources]
+            envelopes = _read(reader, resources, whole, over)
+        decide = Decider(self.case, facts)
         return [
-            Judged(raw, envelope, decide_resource(self.case, envelope, facts) if envelope else None)
+            Judged(raw, envelope, None if envelope is None else decide(envelope))
             for raw, envelope in zip(resources, envelopes, strict=True)
         ]
 
     def _reader_for_facts(self) -> EnvelopeReader:
-        """The reader that also looks for the codes that some Consent gathered so far speaks of."""
+        """The reader that also looks for what some Consent gathered so far speaks of."""
         asked: frozenset[str] = frozenset()
+        dates = False
         for known in self.facts.values():
             asked |= known.codes
-        return self.reader.wanting(asked) if asked else self.reader
+            dates = dates or known.detailed
+        return self.reader.wanting(asked, dates=dates) if asked or dates else self.reader
 
     async def _facts(self, envelopes: list[Envelope | None]) -> Facts:
-        missing = {
-            patient
-            for envelope in envelopes
-            if envelope is not None
-            for patient in envelope.patients or ()
-            if patient not in self.facts
-        }
+        about = {envelope.patients for envelope in envelopes if envelope is not None}
+        missing = {patient for patients in about for patient in patients or ()} - self.facts.keys()
         if missing:
             self.facts.update(await self.house.facts.patients(missing))
         return Facts(self.case.closure, self.now, self.facts)
@@ -118,10 +126,14 @@ class Hearing:
         )
 
 
-def _read(reader: EnvelopeReader, raw: bytes, over: Envelope | None) -> Envelope | None:
-    """The envelope, with the labels and patients of `over` added; None when it cannot be read."""
-    try:
-        envelope = reader.read(raw)
-    except UnreadableError:
-        return None
-    return envelope if over is None else envelope.under(over)
+def _read(
+    reader: EnvelopeReader,
+    resources: Sequence[Resource],
+    whole: bytes | None,
+    over: Envelope | None,
+) -> list[Envelope | None]:
+    """The envelopes, with the labels and patients of `over` added; None for what cannot be read."""
+    envelopes = reader.read_all(resources, whole)
+    if over is None:
+        return envelopes
+    return [None if envelope is None else envelope.under(over) for envelope in envelopes]

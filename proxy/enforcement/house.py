@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import Protocol
 
 from proxy.audit.entry import Entry
-from proxy.decision.decide import CompiledPolicies
+from proxy.decision.decide import CaseBook, CompiledPolicies
 from proxy.facts.model import ActorClosure, PatientFacts
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.envelope import EnvelopeReader
@@ -70,6 +70,7 @@ class House:
     facts: FactSource
     journal: Journal
     in_force: Callable[[], InForce]
+    cases: CaseBook
     capability: Callable[[], Awaitable[bytes]]
     definitions: Definitions
     public_url: str

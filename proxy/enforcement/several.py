@@ -1,6 +1,5 @@
 """search-type and history-instance: pages of what is visible (https://hl7.org/fhir/R4/http.html#search, #history)."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from proxy.enforcement.hearing import Hearing
@@ -24,7 +23,7 @@ from proxy.obligations.cursor import Cursor, binding_of, seal
 from proxy.obligations.disclose import Judged
 from proxy.obligations.includes import related
 from proxy.obligations.narrow import narrow
-from proxy.obligations.pages import Candidate, Page, Position, Sort, collect
+from proxy.obligations.pages import Candidate, Page, Position, Sort, Sorted, collect
 
 MATCH = "match"
 
@@ -33,10 +32,20 @@ async def search(hearing: Hearing) -> Answer:
     """Visible matches and the visible includes that belong to them."""
     limited = narrow(_with_count(hearing), hearing.case, hearing.house.definitions)
 
-    async def sort(entries: Sequence[FrameEntry]) -> tuple[list[Candidate], list[Candidate]]:
-        candidates = await _searched(hearing, entries)
-        matches = [one for one in candidates if one.mode == MATCH]
-        return matches, [one for one in candidates if one.mode != MATCH]
+    async def sort(frame: Frame, body: bytes) -> Sorted:
+        """Every entry is judged alone; upstream's own remarks (mode `outcome`) are not ours to pass on."""
+        modes = [
+            (entry, _mode(entry)) for entry in frame.entry if entry.resource is not NO_RESOURCE
+        ]
+        told = [(entry.resource, mode) for entry, mode in modes if mode != "outcome"]
+        judged = await hearing.judge([raw for raw, _ in told], whole=body)
+        found = [
+            _candidate(hearing, one, mode) for one, (_, mode) in zip(judged, told, strict=True)
+        ]
+        matches = [one for one in found if one.mode == MATCH]
+        return matches, [one for one in found if one.mode != MATCH] if len(matches) < len(
+            found
+        ) else []
 
     page = await _page(hearing, "searchset", relative_url(limited), sort)
     return _bundle(hearing, "searchset", _tied(hearing, page))
@@ -46,27 +55,16 @@ async def history(hearing: Hearing) -> Answer:
     """Versions of an instance whose current version is visible, each judged by both (T-47, T-48)."""
     newest = await current(hearing)
 
-    async def sort(entries: Sequence[FrameEntry]) -> tuple[list[Candidate], list[Candidate]]:
-        bodies = [bytes(entry.resource) for entry in entries if entry.resource is not NO_RESOURCE]
-        versions = iter(await hearing.judge(bodies, over=newest.envelope))
+    async def sort(frame: Frame, body: bytes) -> Sorted:
+        bodies = [entry.resource for entry in frame.entry if entry.resource is not NO_RESOURCE]
+        versions = iter(await hearing.judge(bodies, whole=body, over=newest.envelope))
         return [
-            _version(newest, next(versions) if e.resource is not NO_RESOURCE else None, e)
-            for e in entries
+            _version(newest, next(versions) if entry.resource is not NO_RESOURCE else None, entry)
+            for entry in frame.entry
         ], []
 
     page = await _page(hearing, "history", relative_url(_with_count(hearing)), sort)
     return _bundle(hearing, "history", page)
-
-
-async def _searched(hearing: Hearing, entries: Sequence[FrameEntry]) -> list[Candidate]:
-    """Every entry judged alone; upstream's own remarks (mode `outcome`) are not ours to pass on."""
-    told = [
-        (bytes(e.resource), _mode(e))
-        for e in entries
-        if e.resource is not NO_RESOURCE and _mode(e) != "outcome"
-    ]
-    judged = await hearing.judge([raw for raw, _ in told])
-    return [_candidate(hearing, one, mode) for one, (_, mode) in zip(judged, told, strict=True)]
 
 
 def _mode(entry: FrameEntry) -> str:
@@ -118,9 +116,10 @@ async def _page(hearing: Hearing, bundle_type: BundleType, target: str, sort: So
     )
     count = _with_count(hearing).count or house.paging.default_count
 
-    async def fetch(at: str) -> Frame:
+    async def fetch(at: str) -> tuple[Frame, bytes]:
+        body = await hearing.ask(at)
         try:
-            return frame_of(await hearing.ask(at), bundle_type)
+            return frame_of(body, bundle_type), body
         except FrameError as error:
             raise UpstreamError(str(error)) from None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.errors import CallerError, Refusal, UpstreamError
-from proxy.fhir.envelope import Envelope
+from proxy.fhir.envelope import Envelope, Resource
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.outcome import CONTENT_TYPE
 from proxy.obligations.disclose import Judged
@@ -29,7 +29,7 @@ async def current(hearing: Hearing) -> Judged:
 
 
 async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Judged:
-    [judged] = await hearing.judge([await hearing.ask(target)], over)
+    [judged] = await hearing.judge([await hearing.ask(target)], over=over)
     if (
         judged.envelope is None
         or judged.envelope.reference != f"{hearing.request.type}/{hearing.request.id}"
@@ -51,6 +51,6 @@ def _single(hearing: Hearing, judged: Judged) -> Answer:
     return answer(disclosed.body, {"etag": f'W/"{version}"'} if version else {})
 
 
-def answer(body: bytes, extra: Mapping[str, str]) -> Answer:
+def answer(body: Resource, extra: Mapping[str, str]) -> Answer:
     """A 200 with FHIR JSON."""
-    return Answer(OK, {"content-type": CONTENT_TYPE, **extra}, body)
+    return Answer(OK, {"content-type": CONTENT_TYPE, **extra}, bytes(body))

@@ -3,8 +3,10 @@
 Times are seconds since the epoch. `None` in place of a collection means *unknown* (the look-up failed), and denies.
 """
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 
 from proxy.fhir.coding import Coding, Effect, Identifier
@@ -144,6 +146,8 @@ class PatientFacts:
     detailed: bool = field(init=False, compare=False)
     codes: frozenset[str] = field(init=False, compare=False)
     """Codes that some provision asks a resource for; found once, because the facts are kept."""
+    edges: tuple[float, ...] = field(init=False, compare=False)
+    """Where the periods of Consents, provisions and memberships begin and end, in order."""
 
     def __post_init__(self) -> None:
         nodes = [node for directive in self.directives or () for node in directive.root.nodes()]
@@ -151,6 +155,20 @@ class PatientFacts:
         object.__setattr__(
             self, "codes", frozenset(code.code for node in nodes for code in node.codes)
         )
+        object.__setattr__(self, "edges", _edges(self, nodes))
+
+    def steady_until(self, now: float) -> float:
+        """The next instant at which any period of these facts begins or ends: until then they mean the same."""
+        place = bisect_left(self.edges, now)
+        return self.edges[place] if place < len(self.edges) else inf
+
+
+def _edges(facts: PatientFacts, nodes: Iterable[Provision]) -> tuple[float, ...]:
+    periods = [node.period for node in nodes]
+    periods += [directive.period for directive in facts.directives or ()]
+    periods += [membership.period for membership in facts.memberships or ()]
+    edges = {edge for period in periods for edge in (period.start, period.end) if edge is not None}
+    return tuple(sorted(edges))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ A Bundle that leaves is built anew from its parts; resources are joined in as th
 of upstream's frame passes by itself: not its id, its total, its links or its extensions.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -77,15 +76,14 @@ def frame_of(body: bytes, bundle_type: BundleType) -> Frame:
     return frame
 
 
-@dataclass(frozen=True, slots=True)
-class OutEntry:
+class OutEntry(NamedTuple):
     """One entry that leaves: `reference` is `Type/id`, `resource` its bytes, `mode` match or include.
 
     In a history `version` names the version and `deleted` an entry without resource.
     """
 
     reference: str
-    resource: bytes
+    resource: bytes | msgspec.Raw
     mode: str = ""
     version: str = ""
     deleted: bool = False
@@ -101,39 +99,44 @@ def bundle_of(
     labels: Iterable[Coding] = (),
 ) -> bytes:
     """The bytes of a Bundle. `links` are (relation, absolute URL); `labels` the high-water mark (DS4P LBL-8)."""
-    head = (
-        b'{"resourceType":"Bundle"' + _security(labels) + b',"type":"' + bundle_type.encode() + b'"'
-    )
+    frame = [b'{"resourceType":"Bundle"', _security(labels), b',"type":"%b"' % bundle_type.encode()]
     if total is not None:
-        head += b',"total":%d' % total
+        frame.append(b',"total":%d' % total)
     encoded = [b'{"relation":%b,"url":%b}' % (_quoted(rel), _quoted(url)) for rel, url in links]
-    head += b',"link":[' + b",".join(encoded) + b"]"
-    form = _searched if bundle_type == "searchset" else _versioned
-    written = [form(entry, public_url) for entry in entries]
-    return head + (b',"entry":[' + b",".join(written) + b"]}" if written else b"}")
+    frame.append(b',"link":[%b]' % b",".join(encoded))
+    form, base = _FORMS[bundle_type], public_url.encode() + b"/"
+    parts = [part for entry in entries for part in form(entry, base)]
+    if parts:
+        # every entry begins with the comma that parts it from the one before
+        parts[0] = b',"entry":[' + parts[0][1:]
+        parts.append(b"]")
+    return b"".join((*frame, *parts, b"}"))
 
 
-def _searched(entry: OutEntry, public_url: str) -> bytes:
-    url = f"{public_url}/{entry.reference}".encode()
-    return b'{"fullUrl":"%b","resource":%b,"search":{"mode":"%b"}}' % (
-        url,
-        entry.resource,
-        entry.mode.encode(),
-    )
+def _searched(entry: OutEntry, base: bytes) -> tuple[bytes, ...]:
+    start = b',{"fullUrl":"%b%b","resource":' % (base, entry.reference.encode())
+    return start, entry.resource, b',"search":{"mode":"%b"}}' % entry.mode.encode()
 
 
-def _versioned(entry: OutEntry, public_url: str) -> bytes:
-    url = f"{public_url}/{entry.reference}".encode()
+def _versioned(entry: OutEntry, base: bytes) -> tuple[bytes, ...]:
     reference = entry.reference.encode()
+    start = b',{"fullUrl":"%b%b",' % (base, reference)
     if entry.deleted:
         return (
-            b'{"fullUrl":"%b","request":{"method":"DELETE","url":"%b"},"response":{"status":"204"}}'
-            % (url, reference)
+            start,
+            b'"request":{"method":"DELETE","url":"%b"},"response":{"status":"204"}}' % reference,
         )
     etag = b',"etag":"W/\\"%b\\""' % entry.version.encode() if entry.version else b""
-    return b'{"fullUrl":"%b","resource":%b,"request":{"method":"%b","url":"%b"},"response":{"status":"200"%b}}' % (
-        url, entry.resource, entry.mode.encode() or b"PUT", reference, etag,
+    end = b',"request":{"method":"%b","url":"%b"},"response":{"status":"200"%b}}' % (
+        entry.mode.encode(), reference, etag,
     )  # fmt: skip
+    return start + b'"resource":', entry.resource, end
+
+
+_FORMS: dict[BundleType, Callable[[OutEntry, bytes], tuple[bytes, ...]]] = {
+    "searchset": _searched,
+    "history": _versioned,
+}
 
 
 def _security(labels: Iterable[Coding]) -> bytes:

@@ -39,7 +39,9 @@ ROLE_CLASS = _THO + "v3-RoleClass"
 CONSENT_SCOPE = _THO + "consentscope"
 CONSENT_ACTION = _THO + "consentaction"
 ORGANIZATION_TYPE = _THO + "organization-type"
-INLINE_LABEL = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+INLINE_LABEL = (
+    "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+)
 
 # Spellings of one code system, as seen in the field (standards LBL-18).
 _SPELLINGS: dict[str, str] = {

@@ -9,10 +9,11 @@ codings; only on a hit it is walked whole (`codings_of`).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Union
+from operator import attrgetter
+from typing import Any, TypeAlias, Union
 
 import msgspec
 
@@ -21,16 +22,44 @@ from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
 from proxy.fhir.links import reference_of
 
 
+Resource: TypeAlias = bytes | msgspec.Raw
+"""One resource, as its bytes or as its span in a body."""
+
+
 class UnreadableError(Exception):
     """A resource that cannot be read as one; the text never quotes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Matter:
+    """What many resources share: type, labels, patients, authors, profiles. Compared by identity; made by one reader.
+
+    Two resources of one matter that hold no wanted codes are decided alike, so a page is decided matter by matter.
+    """
+
+    __slots__ = ("authors", "labels", "patients", "profiles", "sorted_patients", "type")
+
+    def __init__(
+        self,
+        rtype: str,
+        labels: frozenset[Coding],
+        patients: frozenset[str] | None,
+        authors: frozenset[str],
+        profiles: frozenset[str],
+    ) -> None:
+        self.type = rtype
+        self.labels = labels
+        self.patients = patients
+        self.authors = authors
+        self.profiles = profiles
+        self.sorted_patients = tuple(sorted(patients or ()))
+
+
+class Envelope(msgspec.Struct, frozen=True):
     """What a decision reads of one resource. References are normalised (`Patient/x`).
 
     `patients` is `None` when it cannot be told whom the resource is about: then it is denied.
-    `date` is the clinical date as written; `codes` are those of the wanted codings that occur anywhere inside.
+    `date` is the clinical date as written, empty unless the reader looks for dates; `codes` are those of the wanted
+    codings that occur anywhere inside. `matter` is set when everything else but identity and date comes from it.
     """
 
     type: str
@@ -44,22 +73,30 @@ class Envelope:
     date: str
     codes: frozenset[Coding]
     profiles: frozenset[str]
+    matter: Matter | None = None
 
     @property
     def reference(self) -> str:
         """`Type/id`."""
         return f"{self.type}/{self.id}"
 
+    @property
+    def versioned(self) -> str:
+        """`Type/id/_history/version`, or without the version where there is none."""
+        return f"{self.type}/{self.id}/_history/{self.version}" if self.version else self.reference
+
     def under(self, current: "Envelope") -> "Envelope":
         """This older version, judged also by the labels and the patients of the current one (T-47)."""
         unknown = self.patients is None or current.patients is None
         patients = None if unknown else (self.patients or _NOBODY) | (current.patients or _NOBODY)
-        return replace(
-            self,
-            labels=self.labels | current.labels,
-            codes=self.codes | current.codes,
-            patients=patients,
+        labels, codes = self.labels | current.labels, self.codes | current.codes
+        return msgspec.structs.replace(
+            self, labels=labels, codes=codes, patients=patients, matter=None
         )
+
+    def labelled(self, labels: frozenset[Coding]) -> "Envelope":
+        """The same with other labels."""
+        return msgspec.structs.replace(self, labels=labels, matter=None)
 
 
 class Wanted:
@@ -84,22 +121,26 @@ class Wanted:
         lower = code.lower()
         return lower in self.codes or lower.startswith(self.prefixes)
 
+    def any_of(self, codes: Iterable[bytes]) -> bool:
+        """Whether one of these codes is wanted."""
+        return any(code in self for code in set(codes))
 
-class _Reference(msgspec.Struct):
+
+class _Reference(msgspec.Struct, frozen=True):
     reference: str | None = None
     type: str | None = None
 
 
-class _Coding(msgspec.Struct):
+class _Coding(msgspec.Struct, frozen=True):
     system: str | None = None
     code: str | None = None
 
 
-class _Meta(msgspec.Struct):
+class _Meta(msgspec.Struct, frozen=True):
     versionId: str = ""  # noqa: N815  (FHIR's name)
     lastUpdated: str = ""  # noqa: N815
-    security: list[_Coding] | None = None
-    profile: list[str] | None = None
+    security: tuple[_Coding, ...] | None = None
+    profile: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +155,13 @@ def _nested(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> Any:
     """The msgspec type for elements below one name: each may be single or repeated (R4 and R5 differ)."""
     rests = [path for path in paths if path]
     if not rests:
-        return leaf | list[leaf] | None
+        return leaf | tuple[leaf, ...] | None
     struct: Any = _struct(name, rests, leaf)
-    return struct | list[struct] | None
+    return struct | tuple[struct, ...] | None
 
 
 def _struct(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> type[msgspec.Struct]:
-    return msgspec.defstruct(name, _fields(name, paths, leaf), rename=_spelled)
+    return msgspec.defstruct(name, _fields(name, paths, leaf), rename=_spelled, frozen=True)
 
 
 def _fields(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> list[tuple[str, Any, Any]]:
@@ -159,7 +200,7 @@ def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
     """Every value at the end of the steps, through lists."""
     if node is None:
         return
-    if isinstance(node, list):
+    if isinstance(node, tuple):
         for item in node:
             yield from _values(item, steps)
     elif steps:
@@ -172,6 +213,9 @@ _ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
 _CODE = re.compile(rb'"code"\s*:\s*"([^"\\]*)"')
 
 
+_MOST_MATTERS = 50_000
+
+
 class EnvelopeReader:
     """Reads envelopes of one FHIR version. `bases` are the URLs under which references are our own.
 
@@ -180,60 +224,113 @@ class EnvelopeReader:
 
     def __init__(self, types: Iterable[str], bases: tuple[str, ...], wanted: Wanted) -> None:
         names = sorted(set(types))
-        self._decoder = msgspec.json.Decoder(Union[tuple(_resource_struct(name) for name in names)])  # noqa: UP007
-        self._about = {name: _elements(name, ABOUT) for name in names}
-        self._authors = {name: _elements(name, AUTHORS) for name in names}
-        self._dates = {name: _elements(name, DATES) for name in names}
+        structs = [_resource_struct(name) for name in names]
+        self._decoder = msgspec.json.Decoder(Union[tuple(structs)])  # noqa: UP007  (a union made from a list)
+        self._plans = {struct: _plan(struct) for struct in structs}
         self.normal: Callable[[str], str | None] = lru_cache(maxsize=65536)(
             lambda text: reference_of(text, bases)
         )
         """A reference as `Type/id`, or None when it is not one of ours."""
         self._wanted = wanted
+        self._dated = False
+        self._matters: dict[object, Matter] = {}
 
-    def wanting(self, codes: frozenset[str]) -> "EnvelopeReader":
-        """A reader that looks for these codes too; itself when they are already looked for."""
-        if all(code.encode() in self._wanted for code in codes):
+    def wanting(self, codes: frozenset[str], *, dates: bool) -> "EnvelopeReader":
+        """A reader that looks for these codes and for clinical dates too; itself when it already does."""
+        known = all(code.encode() in self._wanted for code in codes)
+        if known and (self._dated or not dates):
             return self
         other = object.__new__(EnvelopeReader)
         other.__dict__.update(self.__dict__)
-        other._wanted = self._wanted | codes
+        other._wanted = self._wanted if known else self._wanted | codes
+        other._dated = self._dated or dates
         return other
 
-    def read(self, raw: bytes | msgspec.Raw) -> Envelope:
+    def read(self, raw: Resource) -> Envelope:
         """The envelope of one resource; `UnreadableError` when it is none."""
-        data = bytes(raw)
+        return self._envelope(raw, plain=False)
+
+    def read_all(
+        self, raws: Sequence[Resource], whole: bytes | None = None
+    ) -> list[Envelope | None]:
+        """The envelopes of many resources, None for one that cannot be read.
+
+        `whole` is a body that holds all of them: what is not in it is in none of them, and is looked for once.
+        """
+        plain = whole is not None and self._is_plain(whole)
+        return [self._envelope_or_none(raw, plain=plain) for raw in raws]
+
+    def _envelope_or_none(self, raw: Resource, *, plain: bool) -> Envelope | None:
         try:
-            node = self._decoder.decode(data)
+            return self._envelope(raw, plain=plain)
+        except UnreadableError:
+            return None
+
+    def _is_plain(self, data: Resource) -> bool:
+        """Whether nothing inside needs a second look: no inline label, no wanted code, no escape that could hide one."""
+        data = bytes(data)
+        return (
+            b"\\" not in data
+            and b"inline-sec-label" not in data
+            and not self._wanted.any_of(_CODE.findall(data))
+        )
+
+    def _envelope(self, raw: Resource, *, plain: bool) -> Envelope:
+        try:
+            node = self._decoder.decode(raw)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise UnreadableError("not a resource of a known type and shape") from None
-        if not _ID.fullmatch(node.id_) or (node.meta_ and not _ID.fullmatch(node.meta_.versionId)):
-            raise UnreadableError("the resource's id is no FHIR id")
-        return self._envelope(node, data)
-
-    def _envelope(self, node: Any, data: bytes) -> Envelope:
-        rtype = type(node).__name__
+        plan = self._plans[type(node)]
         meta: _Meta = node.meta_ or _EMPTY
+        if not _ID.fullmatch(node.id_) or not _ID.fullmatch(meta.versionId):
+            raise UnreadableError("the resource's id is no FHIR id")
+        date = self._date(node, plan, meta) if self._dated else ""
+        if plan.by_identity or node.contained_ or not (plain or self._is_plain(raw)):
+            return self._whole(node, plan, meta, bytes(raw), date)
+        matter = self._matter(node, plan, meta)
+        return Envelope(
+            plan.type, node.id_, meta.versionId, meta.lastUpdated, matter.labels, matter.patients, matter.authors,
+            date, _NO_CODES, matter.profiles, matter,
+        )  # fmt: skip
+
+    def _matter(self, node: Any, plan: "_Plan", meta: _Meta) -> Matter:
+        key = (plan.type, plan.references(node), meta.security, meta.profile)
+        known = self._matters.get(key)
+        if known is None:
+            if len(self._matters) >= _MOST_MATTERS:
+                self._matters.clear()
+            known = self._matters[key] = Matter(
+                plan.type,
+                frozenset(coding_of(label.system, label.code) for label in meta.security or ()),
+                self._patients(node, plan, []),
+                self._named(node, plan.authors),
+                frozenset(meta.profile or ()),
+            )
+        return known
+
+    def _whole(self, node: Any, plan: "_Plan", meta: _Meta, data: bytes, date: str) -> Envelope:
+        """The envelope of a resource that is looked at in full."""
         inner = [self.read(raw) for raw in node.contained_ or ()]
         return Envelope(
-            type=rtype,
+            type=plan.type,
             id=node.id_,
             version=meta.versionId,
             last_updated=meta.lastUpdated,
             labels=_labels(meta, inner, data),
-            patients=self._patients(node, rtype, inner),
-            authors=self._named(node, self._authors[rtype]),
-            date=self._date(node, rtype) or meta.lastUpdated,
+            patients=self._patients(node, plan, inner),
+            authors=self._named(node, plan.authors),
+            date=date,
             codes=self._codes(data),
             profiles=frozenset(meta.profile or ()),
         )
 
-    def _patients(self, node: Any, rtype: str, inner: list[Envelope]) -> frozenset[str] | None:
-        if rtype == "Patient":
+    def _patients(self, node: Any, plan: "_Plan", inner: list[Envelope]) -> frozenset[str] | None:
+        if plan.type == "Patient":
             return frozenset({f"Patient/{node.id_}"}) if node.id_ else None
-        if rtype in OPAQUE:
+        if plan.type in OPAQUE:
             return None
         found: set[str] = set()
-        for element in self._about[rtype]:
+        for element in plan.about:
             for value in _values(node, element.steps):
                 if not self._add_patient(found, value, element):
                     return None
@@ -254,33 +351,64 @@ class EnvelopeReader:
         return rtype != "Group" and not (element.transparent and rtype != "Patient")
 
     def _named(self, node: Any, elements: tuple[_Element, ...]) -> frozenset[str]:
-        if not elements:
-            return _NOBODY
         references = (
             value.reference for element in elements for value in _values(node, element.steps)
         )
         normal = (self.normal(reference) for reference in references if reference)
         return frozenset(target for target in normal if target)
 
-    def _date(self, node: Any, rtype: str) -> str:
-        for element in self._dates[rtype]:
+    def _date(self, node: Any, plan: "_Plan", meta: _Meta) -> str:
+        for element in plan.dates:
             for value in _values(node, element.steps):
                 if value and isinstance(value, str):
                     return value
-        return ""
+        return meta.lastUpdated
 
     def _codes(self, data: bytes) -> frozenset[Coding]:
-        if not self._wanted:
-            return frozenset()
-        if b"\\" not in data and not any(code in self._wanted for code in _CODE.findall(data)):
-            return frozenset()
+        if not self._wanted or (b"\\" not in data and not self._wanted.any_of(_CODE.findall(data))):
+            return _NO_CODES
         return frozenset(
             coding for coding in codings_of(data) if coding.code.encode() in self._wanted
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How one type is read. `references` gives the elements that say whom it is about and who wrote it, for comparison.
+
+    `by_identity`: the resource's own id says whom it is about, so that no two share a matter.
+    """
+
+    type: str
+    references: Callable[[Any], object]
+    about: tuple[_Element, ...]
+    authors: tuple[_Element, ...]
+    dates: tuple[_Element, ...]
+    by_identity: bool
+
+
+def _plan(struct: type[msgspec.Struct]) -> _Plan:
+    rtype = struct.__name__
+    heads = {
+        path.partition(".")[0] + "_" for path in (*ABOUT.get(rtype, ()), *AUTHORS.get(rtype, ()))
+    }
+    return _Plan(
+        type=rtype,
+        references=attrgetter(*sorted(heads)) if heads else _nothing,
+        about=_elements(rtype, ABOUT),
+        authors=_elements(rtype, AUTHORS),
+        dates=_elements(rtype, DATES),
+        by_identity=rtype == "Patient" or rtype in OPAQUE,
+    )
+
+
+def _nothing(_: object) -> None:
+    return None
+
+
 _EMPTY = _Meta()
 _NOBODY: frozenset[str] = frozenset()
+_NO_CODES: frozenset[Coding] = frozenset()
 
 
 def _elements(rtype: str, table: dict[str, tuple[str, ...]]) -> tuple[_Element, ...]:

@@ -4,19 +4,20 @@ A resource that is permitted with nothing to change leaves as the bytes it came 
 Decision travel together as one value; two lists are never joined by position (style habit 10).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
 
 from proxy.decision.model import Decision, Redaction
 from proxy.fhir.envelope import Envelope
 from proxy.obligations.redact import PseudonymKey, redact
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """One resource as it came, with its envelope and Decision. Both are `None` where it could not be read."""
 
-    raw: bytes
+    raw: bytes | msgspec.Raw
     envelope: Envelope | None
     decision: Decision | None
 
@@ -26,35 +27,40 @@ class Judged:
         return self.decision is not None and self.decision.permits
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosed:
+class Disclosed(NamedTuple):
     """One resource that leaves: its bytes, and the paths that were redacted."""
 
-    body: bytes
+    body: bytes | msgspec.Raw
     redacted: tuple[str, ...]
 
 
 def disclose(judged: Judged, key: PseudonymKey) -> Disclosed:
     """What leaves of a permitted resource."""
-    if judged.envelope is None or judged.decision is None or not judged.permitted:
+    raw, envelope, decision = judged
+    if envelope is None or decision is None or not decision.permits:
         raise ValueError("only a permitted resource is disclosed")
-    redactions = applying(judged.decision.obligations.redactions, judged.envelope.type)
+    if not decision.obligations.redactions:
+        return Disclosed(raw, ())
+    data = bytes(raw)
+    redactions = applying(decision.obligations.redactions, envelope.type, data)
     if not redactions:
-        return Disclosed(judged.raw, ())
-    redacted = redact(judged.raw, redactions, key)
+        return Disclosed(raw, ())
+    redacted = redact(data, redactions, key)
     return Disclosed(redacted.body, redacted.paths)
 
 
-def applying(redactions: Iterable[Redaction], rtype: str) -> frozenset[Redaction]:
-    """The redactions whose path begins with this type or with `*`."""
+_TELLING = (".name", ".identifier")
+"""Elements of another resource that a reference to it may repeat, as `display` or `identifier` (T-76)."""
+
+
+def applying(redactions: Iterable[Redaction], rtype: str, raw: bytes) -> frozenset[Redaction]:
+    """The redactions that may find something in a resource: its own, and those of others that it contains or names."""
     heads = (rtype + ".", "*.")
-    return frozenset(redaction for redaction in redactions if redaction.path.startswith(heads))
-
-
-def by_reference(entries: Iterable[Judged]) -> Mapping[str, Judged]:
-    """Readable resources by `Type/id`; of two with one id the first counts."""
-    found: dict[str, Judged] = {}
-    for one in entries:
-        if one.envelope is not None:
-            found.setdefault(one.envelope.reference, one)
-    return found
+    escaped = b"\\" in raw
+    contains = escaped or b'"contained"' in raw
+    names = escaped or b'"display"' in raw or b'"identifier"' in raw
+    return frozenset(
+        one
+        for one in redactions
+        if contains or one.path.startswith(heads) or (names and one.path.endswith(_TELLING))
+    )

@@ -5,12 +5,12 @@ first match after the page is always looked for. Work is bounded; where the boun
 as too costly, never cut short silently.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.errors import CallerError, Refusal, UpstreamError
-from proxy.fhir.bundle import Frame, FrameEntry
+from proxy.fhir.bundle import Frame
 from proxy.fhir.links import page_of
 from proxy.obligations.disclose import Judged
 
@@ -22,8 +22,7 @@ class Position(NamedTuple):
     skip: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One entry of an upstream page. `key` tells it from all others of the result; `mode` is match, include or a method."""
 
     key: str
@@ -41,9 +40,12 @@ class Page:
     following: Position | None
 
 
-Fetch = Callable[[str], Awaitable[Frame]]
-Sort = Callable[[Sequence[FrameEntry]], Awaitable[tuple[list[Candidate], list[Candidate]]]]
-"""Judges the entries of an upstream page: matches, and what was included with them."""
+Sorted = tuple[list[Candidate], list[Candidate]]
+"""Matches, and what was included with them."""
+Fetch = Callable[[str], Awaitable[tuple[Frame, bytes]]]
+"""Reads an upstream page: its frame, and the body that the frame's spans point into."""
+Sort = Callable[[Frame, bytes], Awaitable[Sorted]]
+"""Judges the entries of an upstream page."""
 
 
 async def collect(
@@ -54,8 +56,8 @@ async def collect(
     included: dict[str, Candidate] = {}
     at = start
     for _ in range(bound):
-        frame = await fetch(at.target)
-        found, others = await sort(frame.entry)
+        frame, body = await fetch(at.target)
+        found, others = await sort(frame, body)
         before = len(matches)
         full = _fill(matches, found, at, count)
         if len(matches) > before:
