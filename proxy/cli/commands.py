@@ -165,7 +165,9 @@ def token(
 
 @app.command()
 def check(
-    policy_dir: Annotated[Path, typer.Argument(help="A directory of policies.")],
+    policy_dir: Annotated[
+        Path, typer.Argument(metavar="POLICY_DIR", help="A directory of policies.")
+    ],
 ) -> None:
     """Check policy files against their schema and each other, and run their test cases."""
     with refusing(NOT_IN_ORDER, str(policy_dir)):

@@ -1,6 +1,7 @@
 """Running until told to stop: the event loop, the signals, and the one line that says `ready`."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -64,10 +65,15 @@ async def _started(settings: Settings, *, shared: bool) -> app.Gateway:
     try:
         return await app.start(settings, environment(), shared=shared)
     except OSError as error:
-        ports = f"`listen` {address_of(settings)} or `admin` port {settings.admin.port}"
-        why = (error.strerror or str(error)).lower()
-        finding = Finding("gateway.yaml", 1, f"{ports} cannot be opened: {why}")
-        raise UnusableError(finding) from error
+        raise not_opened(settings, error) from error
+
+
+def not_opened(settings: Settings, error: OSError) -> UnusableError:
+    """Say which addresses could not be listened on."""
+    admin = f"{settings.admin.host}:{settings.admin.port}"
+    why = os.strerror(error.errno).lower() if error.errno else str(error).lower()
+    message = f"`listen` {address_of(settings)} or `admin` {admin} cannot be opened: {why}"
+    return UnusableError(Finding("gateway.yaml", 1, message))
 
 
 def address_of(settings: Settings) -> str:

@@ -57,7 +57,7 @@ def _placed(findings: Iterable[Finding], place: str) -> Iterator[Finding]:
 
 
 def _why(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return os.strerror(error.errno).lower() if error.errno else str(error).lower()
 
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}

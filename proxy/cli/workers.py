@@ -5,16 +5,17 @@ gone notices it by its standard input and drains.
 """
 
 import asyncio
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
 import typer
 
-from proxy.cli.running import port_of, reserved, stop_signal
+from proxy.cli.running import not_opened, port_of, reserved, stop_signal
 from proxy.cli.telling import NOT_BEGUN, NOT_IN_ORDER, say
 from proxy.errors import Finding, UnusableError
 from proxy.settings import Settings, environment
@@ -32,7 +33,7 @@ async def serve_with_workers(config: Path, settings: Settings, count: int) -> No
         )
         raise UnusableError(Finding(str(config), 1, message))
     stop = stop_signal()
-    with closing(reserved(settings.listen.host, settings.listen.port)) as place:
+    with closing(_place(settings)) as place:
         workers: list[Process] = []
         try:
             line = await _start_all(workers, config, settings, count, port_of(place))
@@ -43,6 +44,13 @@ async def serve_with_workers(config: Path, settings: Settings, count: int) -> No
     if not stop.is_set():
         _LOG.error("a worker has ended", exit_codes=[one.returncode for one in workers])
         raise typer.Exit(NOT_IN_ORDER)
+
+
+def _place(settings: Settings) -> socket.socket:
+    try:
+        return reserved(settings.listen.host, settings.listen.port)
+    except OSError as error:
+        raise not_opened(settings, error) from error
 
 
 async def _start_all(
@@ -97,7 +105,7 @@ async def _set(stop: asyncio.Event) -> int:
 async def _stop_all(workers: list[Process]) -> None:
     """Drain all; kill what has not ended after `DRAIN_S`."""
     for worker in workers:
-        if worker.returncode is None:
+        with suppress(ProcessLookupError):
             worker.terminate()
     try:
         async with asyncio.timeout(DRAIN_S):
@@ -105,5 +113,5 @@ async def _stop_all(workers: list[Process]) -> None:
                 await worker.wait()
     except TimeoutError:
         for worker in workers:
-            if worker.returncode is None:
+            with suppress(ProcessLookupError):
                 worker.kill()

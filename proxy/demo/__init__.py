@@ -4,7 +4,7 @@ Nothing here is decided or faked: every outcome is read from answers over HTTP, 
 scenario (`scenario.SCENARIO`) is played by `play` against any server that holds `fhir-samples/`.
 """
 
-from proxy.demo.play import Outcome, play
+from proxy.demo.playing import Outcome, play
 from proxy.demo.stage import data_directory, demonstrate
 
 __all__ = ["Outcome", "data_directory", "demonstrate", "play"]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.audit.entry import Entry, Judged
-from proxy.demo.play import Event, Outcome
+from proxy.demo.playing import Event, Outcome
 from proxy.demo.scenario import DENIED
 
 WIDTH = 100

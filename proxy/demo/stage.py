@@ -14,7 +14,7 @@ from proxy import app
 from proxy.audit.agent import Observer
 from proxy.audit.report import export
 from proxy.demo import show
-from proxy.demo.play import Event, Sign, audit_events, play
+from proxy.demo.playing import Event, Sign, audit_events, play
 from proxy.demo.scenario import PEOPLE, SCENARIO, Step
 from proxy.errors import Finding, UnusableError
 from proxy.identity.development import development_keys, development_token
@@ -24,6 +24,7 @@ from proxy.sandbox.store import Store
 from proxy.settings import load_settings, read_file
 
 DELIVERY_S = 10.0
+DELIVERY_STEP_S = 0.05
 TOKEN_S = 12 * 3600.0
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -120,9 +121,11 @@ def signer(tokens: Path, key_pem: bytes) -> Sign:
 
 async def _recorded(stage: Stage) -> tuple[list[Event], int]:
     """The AuditEvents that reach the FHIR server within `DELIVERY_S`, and how many of the journal's are missing."""
-    journal, deadline = stage.gateway.journal.file, time.monotonic() + DELIVERY_S
-    while journal.undelivered(1) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    journal = stage.gateway.journal.file
+    for _ in range(int(DELIVERY_S / DELIVERY_STEP_S)):
+        if not journal.undelivered(1):
+            break
+        await asyncio.sleep(DELIVERY_STEP_S)
     events = await audit_events(stage.upstream_url)
     observer = Observer(stage.gateway.url, app.NAME)
     due = {orjson.loads(line)["id"] for line in export(journal.entries(), observer)}

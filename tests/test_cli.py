@@ -1,0 +1,438 @@
+"""The command line: what is asked for on standard output, one line for each mistake, exit codes."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import jwt
+import orjson
+import pytest
+import structlog
+
+from proxy import cli
+from proxy.identity.development import development_keys, development_token
+from proxy.sandbox.samples import load_samples
+from proxy.sandbox.server import start_sandbox
+from proxy.sandbox.store import Store
+from proxy.settings import environment
+from tests.policy import packs
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "fhir-samples"
+CLAIMS = SAMPLES / "tokens" / "care-team-physician.json"
+BASELINE = ROOT / "policies" / "baseline"
+START_S = 20
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaints(self) -> list[str]:
+        return self.err.splitlines()
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Iterator[Run]:
+    def ran(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["proxy", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        written = capfdbinary.readouterr()
+        code = ended.value.code
+        return Ran(
+            code if isinstance(code, int) else -1, written.out.decode(), written.err.decode()
+        )
+
+    yield ran
+    structlog.reset_defaults()
+
+
+# ---- arguments and files that cannot be used -----------------------------------------------------------------------
+
+MISTAKES = [
+    (("bogus",), 2, "No such command"),
+    (("serve",), 2, "--config"),
+    (("serve", "--config", "gateway.yaml", "--workers", "0"), 2, "--workers"),
+    (("serve", "--config", "nowhere.yaml"), 2, "nowhere.yaml:1: "),
+    (("serve", "--config", "."), 2, ".:1: "),
+    (("serve", "--config", "broken.yaml"), 2, "broken.yaml:2: "),
+    (("serve", "--config", "binary.yaml"), 2, "binary.yaml:1: "),
+    (("serve", "--config", "list.yaml"), 2, "list.yaml:1: "),
+    (("check",), 2, "POLICY_DIR"),
+    (("check", "nowhere"), 1, "nowhere:1: "),
+    (("check", "broken.yaml"), 1, "broken.yaml:1: "),
+    (("token",), 2, "--claims"),
+    (("token", "--claims", "nowhere.json", "--insecure-development"), 2, "nowhere.json:1: "),
+    (("token", "--claims", "broken.yaml", "--insecure-development"), 2, "broken.yaml:1: "),
+    (("token", "--claims", "list.json", "--insecure-development"), 2, "list.json:1: "),
+    (("token", "--claims", "binary.yaml", "--insecure-development"), 2, "binary.yaml:1: "),
+    (("token", "--claims", CLAIMS), 2, "--insecure-development"),
+    (("token", "--claims", CLAIMS, "--key", "nowhere.pem"), 2, "nowhere.pem:1: "),
+    (("token", "--claims", CLAIMS, "--key", "list.json"), 2, "list.json:1: "),
+    (("sandbox",), 2, "--port"),
+    (("sandbox", "--port", "many"), 2, "--port"),
+    (("sandbox", "--port", "65536"), 2, "--port"),
+    (("sandbox", "--port", "0", "--fhir-version", "3.0.2"), 2, "--fhir-version"),
+    (("sandbox", "--port", "0", "--data", "nowhere"), 2, "nowhere:1: "),
+    (("sandbox", "--port", "0", "--data", "data"), 2, "no FHIR resource"),
+    (("sandbox", "--port", "0", "--data", "wrong-data"), 2, "wrong.json"),
+    (("demo", "faster"), 2, "faster"),
+    (("explain",), 2, "No such command"),
+    (("audit", "verify"), 2, "--config"),
+    (("audit", "verify", "--config", "nowhere.yaml"), 2, "nowhere.yaml:1: "),
+    (("audit", "verify", "--config", "good.yaml"), 2, "good.yaml:1: `audit.journal`"),
+    (("audit", "report", "--config", "good.yaml"), 2, "--patient"),
+    (("audit", "export", "--config", "good.yaml", "--since", "tomorrow"), 2, "good.yaml:1: "),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"), MISTAKES, ids=lambda one: str(one)[:60].replace(str(ROOT), "")
+)
+def test_a_mistake_is_one_line_that_names_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
+    arguments: tuple[object, ...],
+    code: int,
+    named: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.yaml").write_text("listen: {port: 0}\nlisten: {port: 1}\n")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    (tmp_path / "list.json").write_text("[1]\n")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "claims.json").write_text('{"sub": "x"}')
+    (tmp_path / "wrong-data").mkdir()
+    (tmp_path / "wrong-data" / "wrong.json").write_text('{"resourceType": "Nonsense", "id": "1"}')
+    configuration(tmp_path, "http://127.0.0.1:9/fhir", "good.yaml")
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert len(ran.complaints) == 1, ran.err
+    assert named in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_every_finding_has_a_line_of_its_own(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "gateway.yaml").write_text("policies: here\nwhatever: true\n")
+    ran = run("serve", "--config", tmp_path / "gateway.yaml")
+    assert ran.code == 2
+    assert len(ran.complaints) == 3
+    assert all(line.startswith(f"{tmp_path / 'gateway.yaml'}:") for line in ran.complaints)
+    assert f"{tmp_path / 'gateway.yaml'}:2: unknown key `whatever`" in ran.complaints
+
+
+def test_policies_that_cannot_be_used_are_named_with_their_line(tmp_path: Path, run: Run) -> None:
+    packs.write(tmp_path / "pack", policy=packs.POLICY.replace("effect: deny", "effect: maybe"))
+    configuration(tmp_path, "http://127.0.0.1:9/fhir", policies=tmp_path / "pack")
+    ran = run("serve", "--config", tmp_path / "gateway.yaml")
+    assert (ran.code, len(ran.complaints)) == (2, 1)
+    assert ran.err.startswith(f"{tmp_path / 'pack' / 'policy.yaml'}:11: ")
+
+
+def test_several_workers_without_a_shared_key_are_refused(tmp_path: Path, run: Run) -> None:
+    configuration(tmp_path, "http://127.0.0.1:9/fhir")
+    ran = run("serve", "--config", tmp_path / "gateway.yaml", "--workers", 2)
+    assert (ran.code, len(ran.complaints)) == (2, 1)
+    assert "paging: {key: {env: PAGING_KEY}}" in ran.err
+
+
+# ---- check, schema, token ------------------------------------------------------------------------------------------
+
+
+def test_the_baseline_is_in_order(run: Run) -> None:
+    ran = run("check", BASELINE)
+    assert (ran.code, ran.err) == (0, "")
+    assert "all as expected" in ran.out
+
+
+def test_a_case_that_comes_out_otherwise_is_named_with_its_line(tmp_path: Path, run: Run) -> None:
+    policy = packs.POLICY.replace("rules:", "unlabelled: N\nrules:")
+    wrong = packs.CASES.replace("consent: [permit]}", "consent: [permit, none]}")
+    packs.write(tmp_path, policy=policy, cases=wrong)
+    ran = run("check", tmp_path)
+    assert (ran.code, ran.out, len(ran.complaints)) == (1, "", 1)
+    assert ran.err.startswith(f"{tmp_path / 'tests' / 'cases.yaml'}:10: doctor · read · plain")
+
+
+def test_a_rule_without_a_case_is_named_where_it_stands(tmp_path: Path, run: Run) -> None:
+    policy = packs.POLICY.replace("rules:", "unlabelled: N\nrules:")
+    cases = packs.CASES.replace('  masked: {type: Observation, label: ["fr#MASQUE_PS"]}\n', "")
+    packs.write(tmp_path, policy=policy, cases=cases)
+    ran = run("check", tmp_path)
+    place = f"{tmp_path / 'policy.yaml'}:11: "
+    assert (ran.code, ran.complaints) == (
+        1,
+        [f"{place}rule `masked` is exercised by no test case"],
+    )
+
+
+@pytest.mark.parametrize(("arguments", "key"), [((), "rules"), (("--config",), "upstream")])
+def test_the_schemas_are_json_schema(run: Run, arguments: tuple[str, ...], key: str) -> None:
+    ran = run("schema", *arguments)
+    schema = json.loads(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert key in schema["properties"]
+
+
+def test_the_policy_schema_is_the_one_in_its_file(run: Run) -> None:
+    assert run("schema").out == (ROOT / "policies/schema/policy.schema.json").read_text()
+
+
+def test_a_token_bears_the_claims_the_audience_and_the_lifetime(tmp_path: Path, run: Run) -> None:
+    pem, jwks = development_keys(fresh=True)
+    (tmp_path / "key.pem").write_bytes(pem)
+    key = ("--key", tmp_path / "key.pem")
+    ran = run("token", "--claims", CLAIMS, *key, "--audience", "urn:us", "--lifetime", 60)
+    assert (ran.code, ran.err) == (0, "")
+    [jwk] = jwt.PyJWKSet.from_dict(orjson.loads(jwks)).keys
+    claims = jwt.decode(ran.out.strip(), jwk.key, algorithms=["ES256"], audience="urn:us")
+    assert claims["sub"] == "dr-martin"
+    assert claims["exp"] - claims["iat"] == 60
+
+
+def test_a_token_of_the_published_key_needs_the_word_for_it(run: Run) -> None:
+    assert run("token", "--claims", CLAIMS).code == 2
+    assert run("token", "--claims", CLAIMS, "--insecure-development").out.count(".") == 2
+
+
+# ---- what runs until it is told to stop ----------------------------------------------------------------------------
+
+
+def configuration(
+    directory: Path,
+    upstream: str,
+    name: str = "gateway.yaml",
+    policies: Path = BASELINE,
+    more: str = "",
+) -> Path:
+    (directory / "keys.json").write_bytes(development_keys()[1])
+    text = f"""\
+listen: {{port: 0}}
+admin: {{port: 0}}
+upstream: {{url: "{upstream}"}}
+identity:
+  issuers:
+    - issuer: https://idp.example.org
+      audience: http://127.0.0.1:8080/fhir
+      jwks: {{file: keys.json}}
+policies: {policies}
+audit: {{journal: "sqlite:///journal.db"}}
+{more}"""
+    (directory / name).write_text(text)
+    return directory / name
+
+
+@contextmanager
+def running(
+    directory: Path, *arguments: object, **settings: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    known = {**environment(), "PYTHONPATH": str(ROOT), **settings}
+    with (directory / "err").open("wb") as err, (directory / "out").open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603  (ourselves, no shell)
+            [sys.executable, "-m", "proxy", *map(str, arguments)], stdout=out, stderr=err, env=known
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def ready(directory: Path, process: "subprocess.Popen[bytes]") -> str:
+    for _ in range(START_S * 20):
+        lines = (directory / "out").read_text().splitlines()
+        if lines:
+            assert len(lines) == 1
+            assert lines[0].startswith("ready http://127.0.0.1:")
+            return lines[0].removeprefix("ready ")
+        assert process.poll() is None, (directory / "err").read_text()
+        await asyncio.sleep(0.05)
+    raise AssertionError((directory / "err").read_text())
+
+
+async def ended(process: "subprocess.Popen[bytes]") -> int:
+    return await asyncio.to_thread(process.wait, START_S)
+
+
+async def status_of(url: str) -> int:
+    token = development_token(json.loads(CLAIMS.read_text()), None, time.time())
+    headers = {"authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as answer:
+        return answer.status
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[str]:
+    store = Store()
+    load_samples(store, sorted(SAMPLES.glob("*.json")))
+    sandbox = await start_sandbox(store)
+    yield sandbox.url
+    await sandbox.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_serve_says_ready_serves_and_ends_with_nought_on_a_signal(
+    tmp_path: Path, upstream: str, number: signal.Signals
+) -> None:
+    config = configuration(tmp_path, upstream)
+    with running(tmp_path, "serve", "--config", config) as process:
+        url = await ready(tmp_path, process)
+        assert url.endswith("/fhir")
+        assert await status_of(f"{url}/Patient/camille") == 200
+        assert await status_of(f"{url}/Patient/noe") == 404
+        process.send_signal(number)
+        assert await ended(process) == 0
+    logged = [json.loads(line) for line in (tmp_path / "err").read_text().splitlines()]
+    assert [line["event"] for line in logged] == ["serving", "draining", "stopped"]
+    assert "camille" not in (tmp_path / "err").read_text()
+
+
+async def test_the_ready_line_names_the_listener_whatever_clients_see(
+    tmp_path: Path, upstream: str
+) -> None:
+    config = configuration(tmp_path, upstream, more='public_url: "https://fhir.example.org/r4"\n')
+    with running(tmp_path, "serve", "--config", config) as process:
+        url = await ready(tmp_path, process)
+        assert await status_of(f"{url}/metadata") == 200
+
+
+async def test_a_port_in_use_is_one_line(tmp_path: Path, upstream: str) -> None:
+    config = configuration(tmp_path, upstream, more="paging: {key: {env: PAGING_KEY}}\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for more in ((), ("--workers", 2)):
+            arguments = ("serve", "--config", config, *more)
+            with running(tmp_path, *arguments, PROXY_LISTEN__PORT=port, PAGING_KEY="k" * 40) as one:
+                assert await ended(one) == 2
+            [line] = (tmp_path / "err").read_text().splitlines()
+            assert line.startswith(f"{config}:1: ")
+            assert "address already in use" in line
+            assert port in line
+        with running(tmp_path, "sandbox", "--port", port) as sandbox:
+            assert await ended(sandbox) == 2
+        assert len((tmp_path / "err").read_text().splitlines()) == 1
+
+
+async def test_an_upstream_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    config = configuration(tmp_path, "http://127.0.0.1:9/fhir")
+    with running(tmp_path, "serve", "--config", config) as process:
+        assert await ended(process) == 2
+    [line] = (tmp_path / "err").read_text().splitlines()
+    assert line.startswith(f"{config}:1: `upstream.url`")
+
+
+def workers_of(process: "subprocess.Popen[bytes]") -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not tell the children of a process")
+    return [int(one) for one in children.read_text().split()]
+
+
+async def test_workers_share_a_port_and_stop_together(tmp_path: Path, upstream: str) -> None:
+    config = configuration(tmp_path, upstream, more="paging: {key: {env: PAGING_KEY}}\n")
+    arguments = ("serve", "--config", config, "--workers", 2)
+    with running(tmp_path, *arguments, PAGING_KEY="k" * 40) as process:
+        url = await ready(tmp_path, process)
+        assert len(workers_of(process)) == 2
+        assert [await status_of(f"{url}/Patient/camille") for _ in range(4)] == [200] * 4
+        process.terminate()
+        assert await ended(process) == 0
+
+
+async def test_when_one_worker_dies_all_stop(tmp_path: Path, upstream: str) -> None:
+    config = configuration(tmp_path, upstream, more="paging: {key: {env: PAGING_KEY}}\n")
+    arguments = ("serve", "--config", config, "--workers", 2)
+    with running(tmp_path, *arguments, PAGING_KEY="k" * 40) as process:
+        await ready(tmp_path, process)
+        first, second = workers_of(process)
+        os.kill(first, signal.SIGKILL)
+        assert await ended(process) == 1
+        with pytest.raises(ProcessLookupError):
+            os.kill(second, 0)
+
+
+async def test_the_sandbox_serves_what_it_was_given(tmp_path: Path) -> None:
+    with running(tmp_path, "sandbox", "--port", 0, "--data", SAMPLES) as process:
+        url = await ready(tmp_path, process)
+        assert await status_of(f"{url}/Patient/camille") == 200
+        process.terminate()
+        assert await ended(process) == 0
+
+
+# ---- audit ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def used(tmp_path: Path, upstream: str) -> Path:
+    """A configuration whose journal has one permitted, one hidden and one refused request."""
+    config = configuration(tmp_path, upstream)
+    with running(tmp_path, "serve", "--config", config) as process:
+        url = await ready(tmp_path, process)
+        for target in ("Patient/camille", "DocumentReference/camille-doc-surgery", "Patient/noe"):
+            await status_of(f"{url}/{target}")
+        process.terminate()
+        assert await ended(process) == 0
+    return config
+
+
+async def test_an_unbroken_journal_verifies_and_a_forged_one_names_the_entry(
+    used: Path, run: Run
+) -> None:
+    ran = run("audit", "verify", "--config", used)
+    assert (ran.code, ran.err) == (0, "")
+    assert "unbroken, 3 entries" in ran.out
+    with sqlite3.connect(used.parent / "journal.db") as journal:
+        journal.execute(
+            "UPDATE entry SET entry = replace(entry, 'camille', 'charlie') WHERE seq = 2"
+        )
+        [(identifier,)] = journal.execute("SELECT id FROM entry WHERE seq = 2")
+    journal.close()
+    ran = run("audit", "verify", "--config", used)
+    assert (ran.code, ran.out, len(ran.complaints)) == (1, "", 1)
+    assert identifier in ran.err
+
+
+async def test_the_report_tells_who_accessed_a_record(used: Path, run: Run) -> None:
+    ran = run("audit", "report", "--config", used, "--patient", "camille", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    accesses = json.loads(ran.out)
+    assert [(one["who"], one["outcome"]) for one in accesses] == [
+        ("Dr Élise Martin", "disclosed"),
+        ("Dr Élise Martin", "denied"),
+    ]
+    same = run("audit", "report", "--config", used, "--patient", "Patient/camille")
+    assert same.out.count("Dr Élise Martin") == 2
+    later = ("--since", "2999-01-01", "--format", "json")
+    assert run("audit", "report", "--config", used, "--patient", "camille", *later).out == "[]\n"
+
+
+async def test_the_export_is_ndjson_of_audit_events(used: Path, run: Run) -> None:
+    ran = run("audit", "export", "--config", used)
+    events = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.code == 0
+    assert len(events) >= 3
+    assert {event["resourceType"] for event in events} == {"AuditEvent"}
+    assert run("audit", "export", "--config", used, "--since", "2999-01-01T00:00:00Z").out == ""
