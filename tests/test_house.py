@@ -304,3 +304,29 @@ def test_the_worked_example_of_the_policies_page_is_in_order(tmp_path: Path) -> 
 
 def cases_in(line: str) -> int:
     return int(re.findall("([0-9]+) test cases", line)[0])
+
+
+def test_the_architecture_page_names_what_exists_and_no_package_is_left_out() -> None:
+    page = (ROOT / "docs/architecture.md").read_text().partition("## The packages")[2]
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|[^|]*\|([^|]*)\|$", page, re.MULTILINE)
+    named = {
+        place: CODE.findall(modules) for places, modules in rows for place in CODE.findall(places)
+    }
+    assert set(named) == {path.stem for path in (ROOT / "proxy").iterdir() if is_house(path)}
+    ghosts = {
+        f"{package}.{name}"
+        for package, names in named.items()
+        for name in names
+        if not is_module(package, name)
+    }
+    assert ghosts == set()
+
+
+def is_house(path: Path) -> bool:
+    return path.stem not in ("__init__", "__pycache__") and not path.name.startswith((".", "_data"))
+
+
+def is_module(package: str, name: str) -> bool:
+    folder = ROOT / "proxy" / package
+    is_one = (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+    return is_one or not folder.is_dir() or not name.isidentifier()
