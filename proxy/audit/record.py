@@ -80,10 +80,14 @@ class Record:
         )
 
 
+FAILURES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE})
+"""What nobody decided; 501 was decided: the interaction is not served."""
+
+
 def _outcome(status: int) -> str:
-    if status < 400:
+    if status < HTTPStatus.BAD_REQUEST:
         return "permitted"
-    return "denied" if status < 500 else "failed"
+    return "failed" if status in FAILURES else "denied"
 
 
 def _judged(decision: Decision, patients: tuple[str, ...]) -> Judged:

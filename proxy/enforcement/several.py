@@ -1,5 +1,6 @@
 """search-type and history-instance: pages of what is visible (https://hl7.org/fhir/R4/http.html#search, #history)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from proxy.enforcement.hearing import Hearing
@@ -58,10 +59,14 @@ async def history(hearing: Hearing) -> Answer:
     async def sort(frame: Frame, body: bytes) -> Sorted:
         bodies = [entry.resource for entry in frame.entry if entry.resource is not NO_RESOURCE]
         versions = iter(await hearing.judge(bodies, whole=body, over=newest.envelope))
-        return [
+        found = [
             _version(newest, next(versions) if entry.resource is not NO_RESOURCE else None, entry)
             for entry in frame.entry
-        ], []
+        ]
+        for one in found:
+            if not one.visible and one.judged.raw:
+                hearing.withhold(one.judged)
+        return found, []
 
     page = await _page(hearing, "history", relative_url(_with_count(hearing)), sort)
     return _bundle(hearing, "history", page)
@@ -80,8 +85,8 @@ def _candidate(hearing: Hearing, one: Judged, mode: str) -> Candidate:
 
 def _stands(one: Judged, request: FhirRequest, mode: str) -> bool:
     """Whether an entry may show: permitted, identified, and a match only when it is of the type that was searched."""
-    envelope = one.envelope
-    if envelope is None or not envelope.id or not one.permitted:
+    envelope, decision = one.envelope, one.decision
+    if envelope is None or decision is None or not envelope.id or not decision.permits:
         return False
     return mode != MATCH or envelope.type == request.type
 
@@ -151,7 +156,7 @@ def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
     whole = hearing.start is None and page.following is None
     body = bundle_of(
         bundle_type,
-        [_entry(hearing, one) for one in shown],
+        _entries(hearing, shown),
         public_url=hearing.house.public_url,
         links=_links(hearing, page),
         total=len(page.matches) if whole else None,
@@ -162,12 +167,20 @@ def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
     return answer(body, {"x-intermediary": hearing.house.public_url})
 
 
-def _entry(hearing: Hearing, one: Candidate) -> OutEntry:
-    envelope = one.judged.envelope
-    if envelope is None:
-        return OutEntry(f"{hearing.request.type}/{hearing.request.id}", b"", deleted=True)
-    body = hearing.disclose(one.judged).body
-    return OutEntry(envelope.reference, body, one.mode, envelope.version)
+def _entries(hearing: Hearing, shown: Sequence[Candidate]) -> list[OutEntry]:
+    """What leaves of each candidate."""
+    deletion = OutEntry(f"{hearing.request.type}/{hearing.request.id}", b"", deleted=True)
+    disclose = hearing.disclose
+    return [
+        OutEntry(_reference(one), disclose(one.judged).body, one.mode, one.judged.envelope.version)
+        if one.judged.envelope is not None
+        else deletion
+        for one in shown
+    ]
+
+
+def _reference(one: Candidate) -> str:
+    return one.judged.envelope.reference if one.judged.envelope else ""
 
 
 def _links(hearing: Hearing, page: Page) -> list[tuple[str, str]]:

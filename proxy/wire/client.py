@@ -17,9 +17,9 @@ from proxy.fhir.bundle import NO_RESOURCE, FrameError, frame_of
 from proxy.fhir.interaction import Answer
 from proxy.fhir.links import page_of
 from proxy.fhir.query import encode_query
-from proxy.wire.headers import READ_FROM_UPSTREAM, media_type
+from proxy.wire.headers import READ_FROM_UPSTREAM, is_json
 
-JSON_TYPES = frozenset({"application/fhir+json", "application/json"})
+OK = 200
 LONGEST_QUERY = 1800
 """Characters of query beyond which a search goes by POST `_search`."""
 
@@ -57,10 +57,13 @@ class UpstreamClient:
         """
         path, _, query = target.partition("?")
         if len(query) > LONGEST_QUERY and _TYPE.fullmatch(path):
-            return await self._send(
-                "POST", self._url(f"{path}/_search"), request_id, authorization, query.encode()
-            )
-        return await self._send("GET", self._url(target), request_id, authorization, None)
+            url = self._url(f"{path}/_search")
+            answer = await self._send("POST", url, request_id, authorization, query.encode())
+        else:
+            answer = await self._send("GET", self._url(target), request_id, authorization, None)
+        if answer.status == OK and not is_json(answer.headers):
+            raise UpstreamError("upstream's answer is not JSON in UTF-8")
+        return answer
 
     def _url(self, target: str) -> URL:
         slash = "" if target[:1] in ("?", "/", "") else "/"
@@ -138,7 +141,7 @@ class UpstreamReader:
 
 def _collect(answer: Answer, found: list[bytes]) -> str | None:
     """Adds the page's resources; gives the next link."""
-    if answer.status != 200 or media_type(answer.headers) not in JSON_TYPES:  # noqa: PLR2004
+    if answer.status != OK:
         raise UpstreamError(f"a fact look-up was answered with status {answer.status}")
     try:
         frame = frame_of(answer.body, "searchset")

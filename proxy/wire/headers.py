@@ -57,6 +57,17 @@ def understood(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], froz
     return found, frozenset(repeated)
 
 
+JSON_TYPES = frozenset({"application/fhir+json", "application/json"})
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
+
+
+def is_json(headers: Mapping[str, str]) -> bool:
+    """Whether an answer says that it is JSON in UTF-8: what is something else cannot be judged (T-54, T-55)."""
+    charset = _CHARSET.search(headers.get("content-type", ""))
+    in_utf8 = charset is None or charset[1].lower() == "utf-8"
+    return in_utf8 and media_type(headers) in JSON_TYPES
+
+
 def media_type(headers: Mapping[str, str]) -> str:
     """The media type of an answer, lower case, without parameters."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()

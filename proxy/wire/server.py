@@ -20,7 +20,6 @@ from proxy.fhir.outcome import answer_of
 from proxy.wire.admin import Metrics, method_label
 from proxy.wire.headers import ALWAYS_SENT, request_id_of, understood
 
-
 _LOG = structlog.get_logger("proxy.wire")
 
 
@@ -138,10 +137,8 @@ async def listen(
 ) -> tuple[web.ServerRunner, int]:
     """Starts a listener; gives its runner (for `cleanup`) and the port it really has. `shared`: SO_REUSEPORT."""
     server = web.Server(respond, access_log=None, keepalive_timeout=75)
-    runner = web.ServerRunner(server, handle_signals=False)
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=10)
     await runner.setup()
-    site = web.TCPSite(
-        runner, host, port, ssl_context=tls, reuse_port=shared or None, shutdown_timeout=10
-    )
+    site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
     await site.start()
     return runner, runner.addresses[0][1]
