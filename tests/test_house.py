@@ -330,3 +330,19 @@ def is_module(package: str, name: str) -> bool:
     folder = ROOT / "proxy" / package
     is_one = (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
     return is_one or not folder.is_dir() or not name.isidentifier()
+
+
+def test_every_file_that_the_conformance_page_names_exists() -> None:
+    page = (ROOT / "docs/conformance.md").read_text()
+    named = set(re.findall(r"`((?:proxy|tests|policies)/[^`]+)`", page))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_every_row_of_the_conformance_page_that_is_done_names_module_and_test() -> None:
+    rows = [
+        line.split("|")[1:-1]
+        for line in (ROOT / "docs/conformance.md").read_text().splitlines()
+        if " | done | " in line
+    ]
+    assert len(rows) > 50
+    assert [row[0].strip() for row in rows if "proxy/" not in row[3] or not row[4].strip()] == []
