@@ -19,6 +19,7 @@ import jwt
 import orjson
 import pytest
 import structlog
+from aiohttp import web
 
 from proxy import cli
 from proxy.identity.development import development_keys, development_token
@@ -310,6 +311,46 @@ async def test_serve_says_ready_serves_and_ends_with_nought_on_a_signal(
     assert "camille" not in (tmp_path / "err").read_text()
 
 
+@pytest.fixture
+async def slow_upstream(upstream: str) -> AsyncIterator[str]:
+    """The same server, which takes a second over one patient."""
+
+    async def forward(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.endswith("/Patient/denise"):
+            await asyncio.sleep(1)
+        origin = upstream.removesuffix("/fhir")
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                request.method, origin + request.path_qs, data=await request.read()
+            ) as answer,
+        ):
+            kind = {"content-type": answer.headers["content-type"]}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kind)
+
+    runner = web.ServerRunner(web.Server(forward))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/fhir"
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_what_is_under_way_is_answered_before_serve_ends(
+    tmp_path: Path, slow_upstream: str, workers: int
+) -> None:
+    config = configuration(tmp_path, slow_upstream, more="paging: {key: {env: PAGING_KEY}}\n")
+    arguments = ("serve", "--config", config, "--workers", workers)
+    with running(tmp_path, *arguments, PAGING_KEY="k" * 40) as process:
+        url = await ready(tmp_path, process)
+        async with asyncio.TaskGroup() as group:
+            under_way = group.create_task(status_of(f"{url}/Patient/denise"))
+            await asyncio.sleep(0.4)
+            process.terminate()
+        assert under_way.result() == 200
+        assert await ended(process) == 0
+
+
 async def test_the_ready_line_names_the_listener_whatever_clients_see(
     tmp_path: Path, upstream: str
 ) -> None:
@@ -372,6 +413,19 @@ async def test_when_one_worker_dies_all_stop(tmp_path: Path, upstream: str) -> N
         assert await ended(process) == 1
         with pytest.raises(ProcessLookupError):
             os.kill(second, 0)
+
+
+async def test_workers_do_not_outlive_their_parent(tmp_path: Path, upstream: str) -> None:
+    config = configuration(tmp_path, upstream, more="paging: {key: {env: PAGING_KEY}}\n")
+    arguments = ("serve", "--config", config, "--workers", 2)
+    with running(tmp_path, *arguments, PAGING_KEY="k" * 40) as process:
+        url = await ready(tmp_path, process)
+        process.kill()
+        await ended(process)
+        with pytest.raises(aiohttp.ClientConnectorError):
+            for _ in range(START_S * 20):
+                await status_of(f"{url}/metadata")
+                await asyncio.sleep(0.05)
 
 
 async def test_the_sandbox_serves_what_it_was_given(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands, as the contract names them; each only reads its arguments and says what came out."""
 
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -64,6 +65,9 @@ class Format(StrEnum):
 
 def main() -> None:
     """Run the command line; exits the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without some letter is no error
     sys.exit(_code(lambda: app(prog_name=PROGRAM, standalone_mode=False)))
 
 
