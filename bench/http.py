@@ -42,7 +42,7 @@ class Shape:
 
 
 SHAPES = (
-    Shape("read of 2 kB", "/fhir/Observation/o1", 3000, 16, 1.3),
+    Shape("read of 2 kB", "/fhir/Observation/o1", 4000, 64, 1.3),
     Shape(
         "searchset, 100 entries, 200 kB",
         "/fhir/Observation?patient=p0&code=100&_count=100",

@@ -31,7 +31,7 @@ from proxy.fhir.interaction import RawRequest
 from proxy.identity.issuer import Issuer, profile_of
 from proxy.identity.keys import KeySource, RotatingKeys
 from proxy.identity.principal import Principal
-from proxy.identity.token import TokenVerifier, bearer_of
+from proxy.identity.token import TokenVerifier
 from proxy.obligations.cursor import NONCE_BYTES, key_of
 from proxy.obligations.redact import PseudonymKey
 from proxy.policy.load import load
@@ -344,7 +344,7 @@ def _identifier(
     verifier = TokenVerifier(issuers, keys)
 
     async def identify(raw: RawRequest) -> Principal:
-        return await verifier.identify(bearer_of(raw.headers, raw.repeated), clock())
+        return await verifier.identify_caller(raw.headers, raw.repeated, clock())
 
     return identify
 

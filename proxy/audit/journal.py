@@ -55,11 +55,15 @@ class SqliteJournal:
     `patience_s` bounds the wait for another process's commit. Opening raises `OwnError`.
     """
 
-    def __init__(self, path: Path, *, writer: str, patience_s: float = 5.0) -> None:
+    def __init__(
+        self, path: Path, *, writer: str, patience_s: float = 5.0, window_s: float = 0.002
+    ) -> None:
         self.file = JournalFile(path, patience_s)
         self._writer = writer
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._closed = Event()
+        self._window_s = window_s
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
         try:
             self._connection = connect(path, patience_s)
             self._inode = path.stat().st_ino
@@ -73,15 +77,27 @@ class SqliteJournal:
         """Return when the entry is on the disk; credentials in the client's words are taken out first."""
         if self._closed.is_set():
             raise OwnError("the journal is closed")
-        future: Future = asyncio.get_running_loop().create_future()
-        self._queue.put(_Pending(entry.id, entry.recorded, encoded(entry), future))
+        loop = asyncio.get_running_loop()
+        future: Future = loop.create_future()
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            gathered = self._gathered[loop] = []
+            loop.call_later(self._window_s, self._hand_over, loop)
+        gathered.append(_Pending(entry.id, entry.recorded, encoded(entry), future))
+        await future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the writing thread all that was gathered, with one wake-up."""
+        for pending in self._gathered.pop(loop, ()):
+            self._queue.put(pending)
         if self._closed.is_set():  # the thread may have ended between the two looks
             self._refuse_waiting()
-        await future
 
     def close(self) -> None:
         """Write what waits, then stop; later records raise `OwnError`."""
         if not self._closed.is_set():
+            for loop in list(self._gathered):
+                self._hand_over(loop)
             self._closed.set()
             self._queue.put(None)
         self._thread.join()

@@ -99,18 +99,22 @@ class Envelope(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, labels=labels, matter=None)
 
 
+_MOST_SEEN = 8192
+
+
 class Wanted:
     """Which codings an envelope should carry: code strings and prefixes of codes, compared without case."""
 
-    __slots__ = ("codes", "prefixes")
+    __slots__ = ("_seen", "codes", "prefixes")
 
     def __init__(self, codes: Iterable[str] = (), prefixes: Iterable[str] = ()) -> None:
         self.codes = frozenset(code.lower().encode() for code in codes)
         self.prefixes = tuple(sorted({prefix.lower().encode() for prefix in prefixes}))
+        self._seen: dict[frozenset[bytes], bool] = {}
 
     def __or__(self, codes: frozenset[str]) -> "Wanted":
-        other = Wanted()
-        other.codes = self.codes | {code.lower().encode() for code in codes}
+        other = Wanted(codes)
+        other.codes |= self.codes
         other.prefixes = self.prefixes
         return other
 
@@ -121,9 +125,16 @@ class Wanted:
         lower = code.lower()
         return lower in self.codes or lower.startswith(self.prefixes)
 
-    def any_of(self, codes: Iterable[bytes]) -> bool:
-        """Whether one of these codes is wanted."""
-        return any(code in self for code in set(codes))
+    def any_in(self, data: bytes) -> bool:
+        """Whether one of these codes stands in some JSON, as far as it has no escapes."""
+        # Resources of one kind bear the same few codes: each set of codes is compared once.
+        found = frozenset(_CODE.findall(data))
+        answer = self._seen.get(found)
+        if answer is None:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            answer = self._seen[found] = any(code in self for code in found)
+        return answer
 
 
 class _Reference(msgspec.Struct, frozen=True):
@@ -270,9 +281,7 @@ class EnvelopeReader:
         """Whether nothing inside needs a second look: no inline label, no wanted code, no escape that could hide one."""
         data = bytes(data)
         return (
-            b"\\" not in data
-            and b"inline-sec-label" not in data
-            and not self._wanted.any_of(_CODE.findall(data))
+            b"\\" not in data and b"inline-sec-label" not in data and not self._wanted.any_in(data)
         )
 
     def _envelope(self, raw: Resource, *, plain: bool) -> Envelope:
@@ -365,7 +374,7 @@ class EnvelopeReader:
         return meta.lastUpdated
 
     def _codes(self, data: bytes) -> frozenset[Coding]:
-        if not self._wanted or (b"\\" not in data and not self._wanted.any_of(_CODE.findall(data))):
+        if not self._wanted or (b"\\" not in data and not self._wanted.any_in(data)):
             return _NO_CODES
         return frozenset(
             coding for coding in codings_of(data) if coding.code.encode() in self._wanted

@@ -267,6 +267,13 @@ def verify(
     return _signed(token, read, _key_for(read, of_issuer))
 
 
+_PREFIX = "Bearer "
+
+
+def _digest_of(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
     """What one token turned out to say, and the keys that said so."""
@@ -317,8 +324,22 @@ class TokenVerifier:
         """Give the principal of a token; errors as `verify`. Waits for nothing if token, key and key set are known."""
         return (await self._verified(token, now)).principal
 
+    async def identify_caller(
+        self, headers: Mapping[str, str], repeated: frozenset[str], now: float
+    ) -> Principal:
+        """Give the principal of a request by its Authorization header (see `bearer_of`); errors as `identify`.
+
+        A header that was verified in every letter is known again by its digest, without reading it anew.
+        """
+        written = headers.get("authorization", "")
+        if "authorization" not in repeated and written.startswith(_PREFIX):
+            entry = self._entries.get(_digest_of(written[len(_PREFIX) :]))
+            if entry is not None and entry.is_in_force(now):
+                return entry.principal
+        return await self.identify(bearer_of(headers, repeated), now)
+
     async def _verified(self, token: str, now: float) -> VerifiedToken:
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        digest = _digest_of(token)
         entry = self._entries.get(digest)
         if entry is not None and entry.is_in_force(now):
             return entry
