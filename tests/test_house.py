@@ -346,3 +346,13 @@ def test_every_row_of_the_conformance_page_that_is_done_names_module_and_test() 
     ]
     assert len(rows) > 50
     assert [row[0].strip() for row in rows if "proxy/" not in row[3] or not row[4].strip()] == []
+
+
+def test_decisions_have_numbers_of_their_own_and_bear_them_in_their_titles() -> None:
+    records = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert len({one.name[:4] for one in records}) == len(records)
+    numbered = [one for one in records if one.name < "0100"]
+    titles = {one.name: one.read_text().partition("\n")[0] for one in numbered}
+    assert [
+        name for name, title in titles.items() if not title.startswith(f"# {int(name[:4])}. ")
+    ] == []
