@@ -33,7 +33,7 @@ ENTRY = Entry(
         "https://idp.example.org", "user-1", "app", "jti-1", "practitioner", purposes=("TREAT",)
     ),
     decisions=(Judged("permit", (("policy", "permit", "rule", ""),), ("Consent/c1",), _PATIENT),),
-    touched=(Touched("Observation/o1/_history/3", "disclosed", _PATIENT, decision=0),),
+    touched=(Touched(("Observation/o1/_history/3",), "disclosed", _PATIENT, decision=0),),
 )
 
 

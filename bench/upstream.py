@@ -178,7 +178,9 @@ class _Connection(asyncio.Protocol):
             self._answer(head.split(" ", 2)[1], form)
 
     def _answer(self, target: str, form: str) -> None:
-        path = target.removeprefix("/fhir").replace("%2F", "/").replace("patient=Patient/", "patient=")
+        path = (
+            target.removeprefix("/fhir").replace("%2F", "/").replace("patient=Patient/", "patient=")
+        )
         self._counts["all"] = self._counts.get("all", 0) + 1
         body = self._body(path.replace("/_search", "?" + form) if form else path)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"

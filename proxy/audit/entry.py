@@ -23,10 +23,10 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Touched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One resource that was considered, and what became of it: `disclosed`, `redacted` or `withheld`."""
+    """Resources that were considered and fared alike: `disclosed`, `redacted` or `withheld`, for the same reasons."""
 
-    reference: str
-    """`Type/id` or `Type/id/_history/v`."""
+    references: tuple[str, ...]
+    """`Type/id` or `Type/id/_history/v`; empty for one that could not be read."""
     outcome: str
     patients: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()

@@ -90,7 +90,12 @@ def _subjects(entry: Entry, about: About) -> list[tuple[str, str]]:
     disclosed = [touched for touched in entry.touched if touched.outcome in _DISCLOSED]
     asked = _asked(entry)
     if about is About.RESOURCE and disclosed:
-        return [(one.reference, patient) for one in disclosed for patient in one.patients or ("",)]
+        return [
+            (reference, patient)
+            for one in disclosed
+            for reference in one.references
+            for patient in one.patients or ("",)
+        ]
     patients = _patients_of(disclosed) or _patient_asked(entry, about)
     return [(asked, patient) for patient in patients]
 

@@ -5,6 +5,7 @@ The one mutable value of the flow. Nothing is taken away from it: a failure half
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeAlias
 
 from proxy.audit.entry import Actor, Entry, Judged, Touched
 from proxy.decision.model import Decision
@@ -14,6 +15,10 @@ from proxy.identity.principal import Principal
 
 LONGEST_TARGET = 8192
 """Characters of target and form that are kept; longer ones are cut (a URL of a megabyte is an attack on the journal)."""
+
+
+_Fate: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], int]
+"""(outcome, patients, redacted paths, index of the decision)."""
 
 
 @dataclass(slots=True)
@@ -28,7 +33,8 @@ class Record:
     principal: Principal | None = None
     error: ProxyError | None = None
     judged: list[Judged] = field(default_factory=list)
-    touched: list[Touched] = field(default_factory=list)
+    touched: dict[_Fate, list[str]] = field(default_factory=dict)
+    """References of resources by what became of them."""
     _known: dict[tuple[int, tuple[str, ...]], tuple[int, Decision]] = field(default_factory=dict)
     """By identity: decisions of one request are memoised, and hashing one reads all its reasons."""
 
@@ -51,7 +57,11 @@ class Record:
     ) -> None:
         """Notes what became of one resource."""
         index = -1 if decision is None else self.decide(decision, patients)
-        self.touched.append(Touched(reference, outcome, patients, redacted, index))
+        fate = (outcome, patients, redacted, index)
+        group = self.touched.get(fate)
+        if group is None:
+            group = self.touched[fate] = []
+        group.append(reference)
 
     def entry(self, status: int) -> Entry:
         """The journal entry, once the answer's status is known."""
@@ -76,7 +86,7 @@ class Record:
             detail=self.error.detail if self.error else "",
             policy_digest=self.policy_digest,
             decisions=tuple(self.judged),
-            touched=tuple(self.touched),
+            touched=tuple(Touched(tuple(group), *fate) for fate, group in self.touched.items()),
         )
 
 

@@ -69,7 +69,12 @@ def _access(entry: Entry, patient: str) -> Access:
 
 
 def _what(entry: Entry, patient: str) -> tuple[str, ...]:
-    touched = tuple(one.reference for one in entry.touched if patient in one.patients)
+    touched = tuple(
+        reference
+        for one in entry.touched
+        if patient in one.patients
+        for reference in one.references
+    )
     asked = "/".join(part for part in (entry.type, entry.resource_id) if part)
     return touched or ((asked,) if asked else ())
 

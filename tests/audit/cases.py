@@ -43,7 +43,7 @@ READ = Entry(
     peer="192.0.2.7",
     actor=ANNA,
     decisions=(Judged("permit", consents=("Consent/c1",), patients=("Patient/p1",)),),
-    touched=(Touched("Observation/o1/_history/3", "disclosed", ("Patient/p1",), decision=0),),
+    touched=(Touched(("Observation/o1/_history/3",), "disclosed", ("Patient/p1",), decision=0),),
 )
 
 
@@ -62,10 +62,12 @@ SEARCH = changed(
         Judged("deny", (("consent", "deny", "Consent/c3", ""),), ("Consent/c3",), ("Patient/p3",)),
     ),
     touched=(
-        Touched("Observation/o1", "disclosed", ("Patient/p1",), decision=0),
-        Touched("Observation/o2", "redacted", ("Patient/p2",), ("Observation.note",), decision=1),
-        Touched("Observation/o3", "withheld", ("Patient/p3",), decision=2),
-        Touched("Observation/o4", "disclosed", ("Patient/p1",), decision=0),
+        Touched(("Observation/o1",), "disclosed", ("Patient/p1",), decision=0),
+        Touched(
+            ("Observation/o2",), "redacted", ("Patient/p2",), ("Observation.note",), decision=1
+        ),
+        Touched(("Observation/o3",), "withheld", ("Patient/p3",), decision=2),
+        Touched(("Observation/o4",), "disclosed", ("Patient/p1",), decision=0),
     ),
 )
 EMPTY_SEARCH = changed(SEARCH, decisions=(), touched=())
@@ -81,7 +83,7 @@ DENIED = changed(
     decisions=(
         Judged("deny", (("consent", "deny", "Consent/c1", ""),), ("Consent/c1",), ("Patient/p1",)),
     ),
-    touched=(Touched("Observation/o1/_history/3", "withheld", ("Patient/p1",), decision=0),),
+    touched=(Touched(("Observation/o1/_history/3",), "withheld", ("Patient/p1",), decision=0),),
 )
 FAILED = changed(
     READ, outcome="failed", status=503, refusal="unavailable", decisions=(), touched=()
@@ -116,5 +118,5 @@ ALL = {
     "capabilities": CAPABILITIES,
     "no token": NO_TOKEN,
     "backend": changed(READ, actor=BACKEND),
-    "no patient": changed(READ, decisions=(), touched=(Touched("Medication/m1", "disclosed"),)),
+    "no patient": changed(READ, decisions=(), touched=(Touched(("Medication/m1",), "disclosed"),)),
 }

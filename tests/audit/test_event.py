@@ -156,7 +156,7 @@ def test_in_a_read_the_client_is_destination_and_in_a_query_it_is_source() -> No
 
 
 def test_a_read_of_a_resource_of_two_patients_gives_an_event_for_each() -> None:
-    both = changed(READ, touched=(Touched("List/l", "disclosed", ("Patient/p1", "Patient/p2")),))
+    both = changed(READ, touched=(Touched(("List/l",), "disclosed", ("Patient/p1", "Patient/p2")),))
     assert [patients(event) for event in rest(both)] == [["Patient/p1"], ["Patient/p2"]]
 
 
@@ -326,7 +326,7 @@ def test_no_token_in_a_parameter_reaches_an_event(name: str, token: str, form: b
 def test_every_event_names_only_disclosed_patients_unless_it_denies(
     name: str, patient: str
 ) -> None:
-    withheld = Touched(f"Observation/{patient}", "withheld", (f"Patient/{patient}",))
+    withheld = Touched((f"Observation/{patient}",), "withheld", (f"Patient/{patient}",))
     entry = changed(ALL[name], touched=(*ALL[name].touched, withheld))
     assert patient not in json.dumps(events(entry))
 

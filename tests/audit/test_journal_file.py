@@ -63,7 +63,7 @@ async def test_verify_names_the_entry_where_the_record_breaks(
 
 async def test_entries_can_be_asked_by_instant_and_patient(journal: SqliteJournal) -> None:
     for number, name in enumerate(("p1", "p10", "p1")):
-        touched = (Touched("List/l", "disclosed", (f"Patient/{name}",)),)
+        touched = (Touched(("List/l",), "disclosed", (f"Patient/{name}",)),)
         await journal.record(
             changed(READ, id=str(number), recorded=float(number), touched=touched, decisions=())
         )

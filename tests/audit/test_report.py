@@ -52,7 +52,9 @@ def test_a_judged_patient_is_concerned_even_if_nothing_was_reached() -> None:
 
 def test_entries_keep_their_order() -> None:
     later = changed(
-        READ, recorded=READ.recorded + 1, touched=(Touched("List/l", "disclosed", ("Patient/p1",)),)
+        READ,
+        recorded=READ.recorded + 1,
+        touched=(Touched(("List/l",), "disclosed", ("Patient/p1",)),),
     )
     assert [one.what[0] for one in access_report([READ, later], "Patient/p1")] == [
         "Observation/o1/_history/3",
