@@ -145,28 +145,33 @@ async def upstream_calls(url: str) -> int:
         return int(json.loads(await answer.read()).get("all", 0))
 
 
-async def compare(upstream: str, bare: tuple[int, str], gateway: tuple[int, str]) -> None:
-    """Prints a row a shape: both costs, and the ratio round by round."""
+Device = tuple[int, str]
+"""A process under test: its pid, and its URL without the FHIR base."""
+
+
+async def compare(bare: Device, rewriting: Device, gateway: Device) -> None:
+    """Prints a row a shape: the three costs, and the ratios to the bare proxy, round by round."""
     token = development_token(CLAIMS, None, time.time())
-    host = gateway[1].removesuffix("/fhir")
-    print(f"{'':34}{'bare':>10}{'gateway':>10}{'ratio':>8}   min–max      budget   answer")
+    print(
+        f"{'CPU per request':32}{'bare':>10}{'rewriting':>11}{'gateway':>10}   ratio to bare (min–max)   budget   rewriting"
+    )
     for shape in SHAPES:
-        for pid, url in (bare, (gateway[0], host)):
-            await cost(pid, url, shape, token)
-        rounds = []
-        size = 0
-        for _ in range(ROUNDS):
-            one, _ = await cost(*bare, shape, token)
-            other, size = await cost(gateway[0], host, shape, token)
-            rounds.append((one, other))
-        ratios = sorted(other / one for one, other in rounds if one)
-        bare_ms, gateway_ms = (statistics.median(column) for column in zip(*rounds, strict=True))
+        for device in (bare, rewriting, gateway):
+            await cost(*device, shape, token)
+        rounds = [
+            [(await cost(*device, shape, token))[0] for device in (bare, rewriting, gateway)]
+            for _ in range(ROUNDS)
+        ]
+        bare_ms, rewriting_ms, gateway_ms = (
+            statistics.median(column) for column in zip(*rounds, strict=True)
+        )
+        ratios = sorted(one[2] / one[0] for one in rounds)
+        other = statistics.median(one[1] / one[0] for one in rounds)
         budget = "" if shape.budget is None else f"≤ {shape.budget}"
         print(
-            f"{shape.name:34}{bare_ms:7.2f} ms{gateway_ms:7.2f} ms{statistics.median(ratios):8.2f}   "
-            f"{ratios[0]:.2f}–{ratios[-1]:.2f}   {budget:>9}   {size / 1000:.0f} kB"
+            f"{shape.name:32}{bare_ms:7.2f} ms{rewriting_ms:8.2f} ms{gateway_ms:7.2f} ms"
+            f"{statistics.median(ratios):11.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}){budget:>14}{other:12.2f}"
         )
-    await lookups(upstream)
 
 
 async def lookups(upstream: str) -> None:
@@ -190,9 +195,11 @@ def main() -> None:
         os.sched_setaffinity(0, {1})
         with (
             running(0, "bench.bare", upstream.removesuffix("/fhir")) as bare,
-            running(0, "proxy", "serve", "--config", str(config)) as gateway,
+            running(0, "bench.bare", upstream.removesuffix("/fhir"), "rewrite") as rewriting,
+            running(0, "proxy", "serve", "--config", str(config)) as (pid, url),
         ):
-            asyncio.run(compare(upstream, bare, gateway))
+            asyncio.run(compare(bare, rewriting, (pid, url.removesuffix("/fhir"))))
+        asyncio.run(lookups(upstream))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ The data are made here: one patient with an opt-in Consent and a care team, and 
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import uvloop
 
@@ -136,16 +137,16 @@ def answers() -> dict[str, bytes]:
 
 def about(rtype: str, named: str) -> bytes:
     """Facts about the patients that a look-up names."""
-    make = {
+    make: dict[str, Callable[[str], dict[str, Any]]] = {
         "Consent": consent,
         "CareTeam": care_team,
         "Patient": lambda one: {"resourceType": "Patient", "id": one},
-    }[rtype]
+    }
     known = {f"p{n}" for n in range(PATIENTS)}
     ids = [
         one.rpartition("/")[2] for one in named.replace("%2F", "/").replace("%2C", ",").split(",")
     ]
-    return json.dumps(searchset([make(one) for one in ids if one in known])).encode()
+    return json.dumps(searchset([make[rtype](one) for one in ids if one in known])).encode()
 
 
 class _Connection(asyncio.Protocol):
@@ -157,9 +158,11 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        """Keeps the connection."""
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        """Answers every whole request that has come."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end].decode("latin-1")

@@ -20,10 +20,17 @@ def patient_entity(reference: str) -> Json:
     }
 
 
-def data_entity(reference: str) -> Json:
-    """The one resource of a read or a write, version-specific where the version is known."""
+def data_entity(reference: str, *, exists: bool) -> Json:
+    """The one resource of a read or a write, version-specific where the version is known.
+
+    What may not exist is named by an identifier: repositories that keep referential integrity refuse the event otherwise.
+    """
+    kind = reference.partition("/")[0]
+    what = (
+        {"reference": reference} if exists else {"type": kind, "identifier": {"value": reference}}
+    )
     return {
-        "what": {"reference": reference},
+        "what": what,
         "type": coding(balp.SYSTEM_OBJECT),
         "role": coding(balp.RESOURCE_ROLE),
     }

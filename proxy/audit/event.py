@@ -141,7 +141,7 @@ def _entities(entry: Entry, about: About, observer: Observer, resource: str) -> 
         return []
     if about is About.QUERY or not resource:
         return [query_entity(entry, observer)]
-    return [data_entity(resource)]
+    return [data_entity(resource, exists=entry.outcome == "permitted")]
 
 
 def _rest(

@@ -56,12 +56,18 @@ class Record:
         redacted: tuple[str, ...],
     ) -> None:
         """Notes what became of one resource."""
+        self.group(outcome, decision, patients, redacted).append(reference)
+
+    def group(
+        self,
+        outcome: str,
+        decision: Decision | None,
+        patients: tuple[str, ...],
+        redacted: tuple[str, ...] = (),
+    ) -> list[str]:
+        """The references of the resources that fared like this; one more may be appended."""
         index = -1 if decision is None else self.decide(decision, patients)
-        fate = (outcome, patients, redacted, index)
-        group = self.touched.get(fate)
-        if group is None:
-            group = self.touched[fate] = []
-        group.append(reference)
+        return self.touched.setdefault((outcome, patients, redacted, index), [])
 
     def entry(self, status: int) -> Entry:
         """The journal entry, once the answer's status is known."""

@@ -5,6 +5,7 @@ refusal depends on the shape of the request and on who asks: a rule that might r
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from proxy.decision.decide import Case
 from proxy.errors import CallerError, Refusal
@@ -14,15 +15,25 @@ from proxy.fhir.interaction import FhirRequest
 
 def guard(request: FhirRequest, case: Case, definitions: Definitions) -> None:
     """Refuses a request whose predicates or sort keys touch an element that may be redacted."""
-    for rtype, name in _keys_of(request):
-        hidden = redactable(case, rtype)
-        if hidden and any(
-            _overlaps(path, hidden) for path in _paths_read(definitions, rtype, name)
-        ):
+    for key in _keys_of(request):
+        hidden = redactable(case, key.type)
+        if hidden and any(_overlaps(path, hidden) for path in _paths_read(definitions, key)):
             raise CallerError(
                 Refusal.PARAMETER,
-                f"parameter `{name}` reads an element that is redacted for this caller",
+                f"parameter `{key.name}` reads an element that is redacted for this caller",
             )
+        if key.modifier == _BY_IDENTIFIER and _hides_identifier(definitions, case, key):
+            raise CallerError(
+                Refusal.PARAMETER,
+                f"parameter `{key.name}` reads an identifier that is redacted for this caller",
+            )
+
+
+def _hides_identifier(definitions: Definitions, case: Case, key: "_Key") -> bool:
+    """Whether `:identifier` could read what is redacted in the resources that the parameter may name."""
+    parameter = definitions.search_params.get(key.type, {}).get(key.name)
+    targets = parameter.targets if parameter else ()
+    return any(_overlaps("identifier", redactable(case, target)) for target in targets)
 
 
 def redactable(case: Case, rtype: str) -> frozenset[tuple[str, ...]]:
@@ -35,29 +46,44 @@ def redactable(case: Case, rtype: str) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(rest.split(".")) for head, _, rest in paths if head in (rtype, "*"))
 
 
-def _keys_of(request: FhirRequest) -> Iterator[tuple[str, str]]:
-    """(type, parameter name) of everything the request filters, sorts or joins by."""
+class _Key(NamedTuple):
+    """One thing a request filters, sorts or joins by."""
+
+    type: str
+    name: str
+    modifier: str = ""
+
+
+_BY_IDENTIFIER = "identifier"
+
+
+def _keys_of(request: FhirRequest) -> Iterator[_Key]:
     for parameter in request.parameters:
-        yield request.type, parameter.name
+        yield _Key(request.type, parameter.name, parameter.modifier)
     for key in request.sort:
-        yield request.type, key.removeprefix("-")
+        yield _Key(request.type, key.removeprefix("-"))
     for include in request.includes:
         for value in include.values:
             source, _, rest = value.partition(":")
-            yield source, rest.partition(":")[0]
+            yield _Key(source, rest.partition(":")[0])
 
 
-def _paths_read(definitions: Definitions, rtype: str, name: str) -> Iterable[str]:
-    parameter = definitions.search_params.get(rtype, {}).get(name)
-    if parameter is None:
-        return ()
-    filtered = (path.partition("[")[0] for path in parameter.filtered)
-    return (*parameter.paths, *filtered)
+_OF_EVERY_TYPE = frozenset({"_id", "_lastUpdated"})
+
+
+def _paths_read(definitions: Definitions, key: _Key) -> Iterable[str]:
+    """The element paths a parameter reads; one that is not known may read anything."""
+    if key.name in _OF_EVERY_TYPE:
+        return (key.name.removeprefix("_"),)
+    parameter = definitions.search_params.get(key.type, {}).get(key.name)
+    if parameter is None or not (parameter.paths or parameter.filtered):
+        return ("",)
+    return (*parameter.paths, *(path.partition("[")[0] for path in parameter.filtered))
 
 
 def _overlaps(path: str, hidden: frozenset[tuple[str, ...]]) -> bool:
     """Whether one path lies inside the other; `value` covers `valueQuantity` (choice types)."""
-    steps = tuple(path.split("."))
+    steps = path.split(".") if path else []
     return any(all(map(_same_step, other, steps)) for other in hidden)
 
 

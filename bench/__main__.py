@@ -1,0 +1,14 @@
+"""All measured claims, one after the other: `make bench`."""
+
+from bench import engine, http, journal
+
+
+def main() -> None:
+    """Runs every benchmark; each prints its own table."""
+    http.main()
+    engine.main()
+    journal.main()
+
+
+if __name__ == "__main__":
+    main()
