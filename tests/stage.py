@@ -216,8 +216,8 @@ def authorization(who: str | Mapping[str, Any] | None) -> dict[str, str]:
     return {"Authorization": "Bearer " + development_token(claims_of(who), pem, NOW)}
 
 
-def configuration(folder: Path, upstream: str, port: int, more: str = "") -> Path:
-    """A gateway.yaml in `folder`; `more` are further top-level lines."""
+def configuration(folder: Path, upstream: str, port: int, facts_ttl_s: int) -> Path:
+    """A gateway.yaml in `folder`."""
     (folder / "keys.json").write_bytes(JWKS)
     path = folder / "gateway.yaml"
     path.write_text(
@@ -229,20 +229,19 @@ upstream: {{url: "{upstream}", timeout_s: 2}}
 identity:
   issuers: [{{issuer: "{ISSUER}", audience: "http://127.0.0.1:8080/fhir", jwks: {{file: keys.json}}}}]
 policies: {ROOT / "policies" / "baseline"}
-facts: {{ttl_s: 0}}
+facts: {{ttl_s: {facts_ttl_s}}}
 audit: {{journal: "sqlite:///journal.db"}}
 clock: "2026-11-22T09:00:00+00:00"
-{more}
 """
     )
     return path
 
 
 @asynccontextmanager
-async def staged(folder: Path, upstream_url: str, more: str = "") -> AsyncIterator[Stage]:
+async def staged(folder: Path, upstream_url: str, facts_ttl_s: int = 0) -> AsyncIterator[Stage]:
     """A gateway in front of an upstream; its files live in `folder`."""
     port = free_port()
-    read = settings.load_settings(configuration(folder, upstream_url, port, more), {})
+    read = settings.load_settings(configuration(folder, upstream_url, port, facts_ttl_s), {})
     gateway = await _started(read)
     journal = sqlite3.connect(folder / "journal.db", isolation_level=None)
     try:
@@ -279,4 +278,4 @@ def bundle(*resources: Json) -> bytes:
 def names(entries: Iterable[Entry], outcome: str) -> list[str]:
     """References of resources that some entries touched with an outcome, without versions."""
     touched = [one for entry in entries for one in entry.touched if one.outcome == outcome]
-    return [one.reference.partition("/_history")[0] for one in touched]
+    return [reference.partition("/_history")[0] for one in touched for reference in one.references]
