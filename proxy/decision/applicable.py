@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from proxy.decision.constraints import Context, Question, asks_content, covers_content, in_context
 from proxy.decision.terminology import purpose_lineage
 from proxy.facts.actors import is_named, names_caller
-from proxy.facts.model import ActorClosure, ConsentDirective, Provision
+from proxy.facts.model import Actor, ActorClosure, ConsentDirective, Provision
 from proxy.fhir.coding import Effect
 
 MAX_SILENT = 10
@@ -115,7 +115,15 @@ def _live(node: Provision, context: Context) -> Live | None:
 
 def _is_personal(node: Provision, closure: ActorClosure) -> bool:
     """Whether it names the caller by reference or identifier."""
-    return any(is_named(one, closure) and names_caller(one, closure) for one in node.actors)
+    return any(
+        is_named(one, closure) and names_caller(one, closure) and not _is_team(one)
+        for one in node.actors
+    )
+
+
+def _is_team(actor: Actor) -> bool:
+    """Whether a care team is named: its members are its members, and nobody in person."""
+    return (actor.reference or "").startswith("CareTeam/")
 
 
 def _said_by(live: Live) -> Hashable:

@@ -61,6 +61,11 @@ class Decision:
     """The resource's effective confidentiality code (`U`…`V`), for the high-water mark; empty when there is none."""
 
     @property
+    def alters(self) -> bool:
+        """Whether a resource cannot leave as it came: it is denied, or something is to be redacted."""
+        return self.effect is not Effect.PERMIT or bool(self.obligations.redactions)
+
+    @property
     def permits(self) -> bool:
         """Whether the resource may leave, after its obligations."""
         return self.effect is Effect.PERMIT

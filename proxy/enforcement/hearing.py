@@ -11,7 +11,7 @@ from proxy.decision.decide import Case, Decider
 from proxy.enforcement.house import House
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.facts.model import Facts, PatientFacts
-from proxy.fhir.envelope import Envelope, EnvelopeReader, Resource
+from proxy.fhir.envelope import Envelope, EnvelopeReader, Matter, Resource
 from proxy.fhir.interaction import FhirRequest, RawRequest
 from proxy.fhir.search import relative_url
 from proxy.obligations.cursor import Cursor
@@ -108,6 +108,24 @@ class Hearing:
         disclosed = disclose(judged, self.house.pseudonym_key)
         self.note(judged, "redacted" if disclosed.redacted else "disclosed", disclosed.redacted)
         return disclosed
+
+    def disclose_all(self, page: Sequence[Judged]) -> list[Resource]:
+        """What leaves of each permitted resource; written down matter by matter."""
+        groups: dict[tuple[int, Matter], list[str]] = {}
+        bodies: list[Resource] = []
+        for judged in page:
+            raw, envelope, decision = judged
+            if envelope is None or envelope.matter is None or decision is None or decision.alters:
+                bodies.append(self.disclose(judged).body)
+                continue
+            key = (id(decision), envelope.matter)
+            group = groups.get(key)
+            if group is None:
+                patients = envelope.matter.sorted_patients
+                group = groups[key] = self.record.group("disclosed", decision, patients)
+            group.append(envelope.versioned)
+            bodies.append(raw)
+        return bodies
 
     def withhold(self, judged: Judged) -> None:
         """Writes down that a resource does not leave."""

@@ -1,5 +1,6 @@
 """search-type and history-instance: pages of what is visible (https://hl7.org/fhir/R4/http.html#search, #history)."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,19 +27,22 @@ from proxy.obligations.includes import related
 from proxy.obligations.narrow import narrow
 from proxy.obligations.pages import Candidate, Page, Position, Sort, Sorted, collect
 
-MATCH = "match"
+MATCH, INCLUDE = "match", "include"
+LEAST_ASKED = 100
+"""Matches that upstream is asked for at once, however few a page may hold. Were it the client's `_count`, a short run of
+hidden matches would use up `paging.max_upstream_pages` and so show itself as a refusal (T-10)."""
 
 
 async def search(hearing: Hearing) -> Answer:
     """Visible matches and the visible includes that belong to them."""
-    limited = narrow(_with_count(hearing), hearing.case, hearing.house.definitions)
+    limited = narrow(_asked(hearing), hearing.case, hearing.house.definitions)
 
     async def sort(frame: Frame, body: bytes) -> Sorted:
         """Every entry is judged alone; upstream's own remarks (mode `outcome`) are not ours to pass on."""
         modes = [
             (entry, _mode(entry)) for entry in frame.entry if entry.resource is not NO_RESOURCE
         ]
-        told = [(entry.resource, mode) for entry, mode in modes if mode != "outcome"]
+        told = [(entry.resource, mode) for entry, mode in modes if mode in {MATCH, INCLUDE}]
         judged = await hearing.judge([raw for raw, _ in told], whole=body)
         found = [
             _candidate(hearing, one, mode) for one, (_, mode) in zip(judged, told, strict=True)
@@ -55,12 +59,15 @@ async def search(hearing: Hearing) -> Answer:
 async def history(hearing: Hearing) -> Answer:
     """Versions of an instance whose current version is visible, each judged by both (T-47, T-48)."""
     newest = await current(hearing)
+    number = itertools.count()
 
     async def sort(frame: Frame, body: bytes) -> Sorted:
         bodies = [entry.resource for entry in frame.entry if entry.resource is not NO_RESOURCE]
         versions = iter(await hearing.judge(bodies, whole=body, over=newest.envelope))
         found = [
-            _version(newest, next(versions) if entry.resource is not NO_RESOURCE else None, entry)
+            _deletion(newest, entry, next(number))
+            if entry.resource is NO_RESOURCE
+            else _version(newest, next(versions), entry)
             for entry in frame.entry
         ]
         for one in found:
@@ -68,7 +75,7 @@ async def history(hearing: Hearing) -> Answer:
                 hearing.withhold(one.judged)
         return found, []
 
-    page = await _page(hearing, "history", relative_url(_with_count(hearing)), sort)
+    page = await _page(hearing, "history", relative_url(_asked(hearing)), sort)
     return _bundle(hearing, "history", page)
 
 
@@ -91,27 +98,32 @@ def _stands(one: Judged, request: FhirRequest, mode: str) -> bool:
     return mode != MATCH or envelope.type == request.type
 
 
-def _version(newest: Judged, one: Judged | None, entry: FrameEntry) -> Candidate:
-    """One entry of a history; a deletion is as visible as the current version (it holds nothing)."""
+def _deletion(newest: Judged, entry: FrameEntry, number: int) -> Candidate:
+    """An entry without a resource: a deletion is as visible as the current version (it holds nothing)."""
     method = entry.request.method if entry.request else ""
-    if one is None:
-        deletion = Judged(b"", None, newest.decision)
-        return Candidate(f"deleted {id(entry)}", deletion, visible=method == "DELETE", mode=method)
+    nothing = Judged(b"", None, newest.decision)
+    return Candidate(f"deleted {number}", nothing, visible=method == "DELETE", mode=method)
+
+
+def _version(newest: Judged, one: Judged, entry: FrameEntry) -> Candidate:
+    """One version of a history: of this resource, and permitted as it was and as the current one is."""
+    mode = "POST" if entry.request and entry.request.method == "POST" else "PUT"
     same = bool(
         one.envelope and newest.envelope and one.envelope.reference == newest.envelope.reference
     )
     key = one.envelope.version if one.envelope else ""
-    return Candidate(
-        key, one, visible=one.permitted and same, mode="POST" if method == "POST" else "PUT"
-    )
+    return Candidate(key, one, visible=one.permitted and same, mode=mode)
 
 
-def _with_count(hearing: Hearing) -> FhirRequest:
-    """The request with the number of matches per page that it will get."""
+def _count(hearing: Hearing) -> int:
+    """How many matches the page may hold."""
     paging = hearing.house.paging
-    return replace(
-        hearing.request, count=min(hearing.request.count or paging.default_count, paging.max_count)
-    )
+    return min(hearing.request.count or paging.default_count, paging.max_count)
+
+
+def _asked(hearing: Hearing) -> FhirRequest:
+    """The request as upstream is asked."""
+    return replace(hearing.request, count=max(_count(hearing), LEAST_ASKED))
 
 
 async def _page(hearing: Hearing, bundle_type: BundleType, target: str, sort: Sort) -> Page:
@@ -119,7 +131,6 @@ async def _page(hearing: Hearing, bundle_type: BundleType, target: str, sort: So
     start = (
         Position(hearing.start.target, hearing.start.skip) if hearing.start else Position(target)
     )
-    count = _with_count(hearing).count or house.paging.default_count
 
     async def fetch(at: str) -> tuple[Frame, bytes]:
         body = await hearing.ask(at)
@@ -129,7 +140,7 @@ async def _page(hearing: Hearing, bundle_type: BundleType, target: str, sort: So
             raise UpstreamError(str(error)) from None
 
     return await collect(
-        start, count, house.paging.max_upstream_pages, house.upstream_url, fetch, sort
+        start, _count(hearing), house.paging.max_upstream_pages, house.upstream_url, fetch, sort
     )
 
 
@@ -147,7 +158,8 @@ def _tied(hearing: Hearing, page: Page) -> Page:
     ours = {id(judged) for judged in kept}
     matched = {one.key for one in page.matches}
     included = (one for one in page.included if id(one.judged) in ours and one.key not in matched)
-    return replace(page, included=tuple(included))
+    # Upstream's order is that in which its matches, hidden ones too, lead to them.
+    return replace(page, included=tuple(sorted(included, key=lambda one: one.key)))
 
 
 def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
@@ -168,19 +180,16 @@ def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
 
 
 def _entries(hearing: Hearing, shown: Sequence[Candidate]) -> list[OutEntry]:
-    """What leaves of each candidate."""
-    deletion = OutEntry(f"{hearing.request.type}/{hearing.request.id}", b"", deleted=True)
-    disclose = hearing.disclose
+    """What leaves of each candidate; a deletion holds nothing to disclose."""
+    here = f"{hearing.request.type}/{hearing.request.id}"
+    kept = [one for one in shown if one.judged.envelope is not None]
+    bodies = iter(hearing.disclose_all([one.judged for one in kept]))
     return [
-        OutEntry(_reference(one), disclose(one.judged).body, one.mode, one.judged.envelope.version)
-        if one.judged.envelope is not None
-        else deletion
+        OutEntry(envelope.reference, next(bodies), one.mode, envelope.version)
+        if (envelope := one.judged.envelope) is not None
+        else OutEntry(here, b"", deleted=True)
         for one in shown
     ]
-
-
-def _reference(one: Candidate) -> str:
-    return one.judged.envelope.reference if one.judged.envelope else ""
 
 
 def _links(hearing: Hearing, page: Page) -> list[tuple[str, str]]:

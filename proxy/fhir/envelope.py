@@ -221,6 +221,7 @@ def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
 
 
 _ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
+_INLINE = INLINE_LABEL.rpartition("/")[2].encode()
 _CODE = re.compile(rb'"code"\s*:\s*"([^"\\]*)"')
 
 
@@ -280,9 +281,7 @@ class EnvelopeReader:
     def _is_plain(self, data: Resource) -> bool:
         """Whether nothing inside needs a second look: no inline label, no wanted code, no escape that could hide one."""
         data = bytes(data)
-        return (
-            b"\\" not in data and b"inline-sec-label" not in data and not self._wanted.any_in(data)
-        )
+        return b"\\" not in data and _INLINE not in data and not self._wanted.any_in(data)
 
     def _envelope(self, raw: Resource, *, plain: bool) -> Envelope:
         try:
@@ -431,7 +430,7 @@ def _labels(meta: _Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding
     labels = {coding_of(label.system, label.code) for label in meta.security or ()}
     for envelope in inner:
         labels |= envelope.labels
-    if b"inline-sec-label" in data or b"\\" in data:
+    if _INLINE in data or b"\\" in data:
         labels |= set(_inline_labels(_tree(data)))
     return frozenset(labels)
 
