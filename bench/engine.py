@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from proxy.decision.decide import Case, Decider, compile_policies, decide_resource, open_case
+from proxy.decision.case import Case, compile_policies, open_case
+from proxy.decision.decide import Decider, decide_resource
 from proxy.facts.directive import directive_of
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Facts, Membership, PatientFacts
 from proxy.fhir.bundle import OutEntry, bundle_of, frame_of
 from proxy.fhir.coding import Coding
 from proxy.fhir.definitions import definitions_of
-from proxy.fhir.envelope import EnvelopeReader
+from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import parse_scopes
 from proxy.policy.load import load

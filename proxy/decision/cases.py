@@ -10,15 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from types import MappingProxyType
 
-from proxy.decision.decide import (
-    BREAK_GLASS,
-    Case,
-    CompiledPolicies,
-    compile_policies,
-    decide_request,
-    decide_resource,
-    open_case,
-)
+from proxy.decision.case import BREAK_GLASS, Case, CompiledPolicies, compile_policies, open_case
+from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.model import Decision, Verdict
 from proxy.decision.rules import by_effect, stand
 from proxy.errors import Finding

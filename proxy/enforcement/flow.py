@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from proxy.audit.record import Record
-from proxy.decision.decide import Case, decide_request
+from proxy.decision.case import Case
+from proxy.decision.decide import decide_request
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.house import House
 from proxy.enforcement.several import history, search
@@ -104,6 +105,12 @@ class Enforcement:
         """A request whose body is larger than the limits."""
         return await self._refused(
             raw, CallerError(Refusal.TOO_LARGE, "the body is larger than limits.body_bytes")
+        )
+
+    async def unreadable(self, raw: RawRequest) -> Answer:
+        """Bytes that are no HTTP request: refused like every malformed request, nothing of them is kept."""
+        return await self._refused(
+            raw, CallerError(Refusal.MALFORMED, "what came is no HTTP request")
         )
 
     async def _refused(self, raw: RawRequest, error: ProxyError) -> Answer:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.audit.record import Record
-from proxy.decision.decide import Case, Decider
+from proxy.decision.case import Case
+from proxy.decision.decide import Decider
 from proxy.enforcement.house import House
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.facts.model import Facts, PatientFacts
-from proxy.fhir.envelope import Envelope, EnvelopeReader, Matter, Resource
+from proxy.fhir.envelope import Envelope, Matter, Resource
 from proxy.fhir.interaction import FhirRequest, RawRequest
+from proxy.fhir.reader import EnvelopeReader
 from proxy.fhir.search import relative_url
 from proxy.obligations.cursor import Cursor
 from proxy.obligations.disclose import Disclosed, Judged, disclose

@@ -6,11 +6,11 @@ from datetime import tzinfo
 from typing import Protocol
 
 from proxy.audit.entry import Entry
-from proxy.decision.decide import CaseBook, CompiledPolicies
+from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.facts.model import ActorClosure, PatientFacts
 from proxy.fhir.definitions import Definitions
-from proxy.fhir.envelope import EnvelopeReader
 from proxy.fhir.interaction import Answer, RawRequest
+from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import Principal
 from proxy.obligations.redact import PseudonymKey
 

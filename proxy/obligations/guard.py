@@ -7,7 +7,7 @@ refusal depends on the shape of the request and on who asks: a rule that might r
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from proxy.decision.decide import Case
+from proxy.decision.case import Case
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest

@@ -5,7 +5,7 @@ An optimisation only: every entry that comes back is judged as if nothing had be
 
 from dataclasses import replace
 
-from proxy.decision.decide import Case
+from proxy.decision.case import Case
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
 

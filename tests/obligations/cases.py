@@ -4,7 +4,7 @@ import json
 from datetime import UTC
 from typing import Any
 
-from proxy.decision.decide import Case, compile_policies, open_case
+from proxy.decision.case import Case, compile_policies, open_case
 from proxy.facts.model import ActorClosure
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.interaction import FhirRequest, RawRequest

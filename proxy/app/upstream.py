@@ -1,0 +1,190 @@
+"""Adapters to upstream: connections, FHIR version, facts, our CapabilityStatement, readiness."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from proxy.audit.deliver import Send
+from proxy.audit.journal import SqliteJournal
+from proxy.decision.case import CompiledPolicies
+from proxy.errors import Finding, OwnError, UnusableError, UpstreamError
+from proxy.facts.gather import Gatherer, GatherSettings
+from proxy.fhir.capability import reduced
+from proxy.fhir.definitions import FHIR_VERSIONS, Definitions, definitions_of
+from proxy.settings import Settings, secret_of
+from proxy.wire.client import (
+    Reach,
+    UpstreamClient,
+    UpstreamReader,
+    basic_auth,
+    event_sender,
+    fetch_json,
+    session_of,
+)
+
+CAPABILITY_TTL_S = 60.0
+
+
+_MAX_JWKS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Two clients to upstream with pools of their own, and the reader of facts."""
+
+    base_url: str
+    data: UpstreamClient
+    reader: UpstreamReader
+    fetch: Callable[[str], Awaitable[bytes]]
+    event_sender: Callable[[str], Send]
+
+
+async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitStack) -> Wires:
+    """Connections to upstream, closed with the stack."""
+    upstream = settings.upstream
+    url = upstream.url.rstrip("/")
+    data = await stack.enter_async_context(session_of(upstream.pool.data, upstream.timeout_s))
+    lookups = await stack.enter_async_context(session_of(upstream.pool.lookups, upstream.timeout_s))
+    headers = _auth(settings, env)
+    reach = Reach(url, headers, upstream.max_body_bytes)
+    reader = UpstreamReader(UpstreamClient(lookups, reach), url, settings.facts.max_pages)
+
+    async def fetch(address: str) -> bytes:
+        return await fetch_json(lookups, address, _MAX_JWKS)
+
+    def sender(repository: str) -> Send:
+        # Our credentials for upstream are for upstream, not for whoever keeps the audit.
+        return event_sender(lookups, repository, headers if repository == url else {})
+
+    return Wires(url, UpstreamClient(data, reach), reader, fetch, sender)
+
+
+def _auth(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
+    """The gateway's own credentials for upstream; with `forward` look-ups go without."""
+    auth = settings.upstream.auth
+    if auth.type == "basic" and auth.password:
+        return basic_auth(
+            auth.username or "", secret_of(auth.password, env, "upstream.auth.password")
+        )
+    if auth.type == "bearer" and auth.token:
+        return {"authorization": f"Bearer {secret_of(auth.token, env, 'upstream.auth.token')}"}
+    return {}
+
+
+async def definitions_for(settings: Settings, client: UpstreamClient) -> Definitions:
+    """The tables of upstream's FHIR version, asked of its CapabilityStatement when `auto`."""
+    stated = settings.upstream.fhir_version
+    return definitions_of(await _stated_version(client) if stated == "auto" else stated)
+
+
+class _Stated(msgspec.Struct):
+    fhirVersion: str = ""  # noqa: N815  (FHIR's name)
+
+
+async def _stated_version(client: UpstreamClient) -> str:
+    try:
+        stated = msgspec.json.decode((await client.get("metadata")).body, type=_Stated).fhirVersion
+    except (UpstreamError, msgspec.DecodeError) as error:
+        raise UnusableError(
+            Finding(
+                "gateway.yaml",
+                1,
+                f"`upstream.url`: no CapabilityStatement can be had there ({error})",
+            )
+        ) from None
+    minor = stated.rpartition(".")[0]
+    known = [version for version in FHIR_VERSIONS if version.rpartition(".")[0] == minor]
+    if not known:
+        raise UnusableError(
+            Finding("gateway.yaml", 1, f"upstream's FHIR version `{stated}` is not supported")
+        )
+    return known[0]
+
+
+async def facts_of(
+    settings: Settings,
+    wires: "Wires",
+    clock: Callable[[], float],
+    definitions: Definitions,
+    bases: tuple[str, ...],
+    compiled: CompiledPolicies,
+) -> Gatherer:
+    """The source of facts, once upstream has proven that it honours the searches (decisions §3)."""
+    gathering = GatherSettings(
+        fhir_version=definitions.fhir_version,
+        zone=settings.zone,
+        bases=bases,
+        wanted=relationships_wanted(compiled),
+        ttl=settings.facts.ttl_s,
+        max_lookups=settings.facts.max_lookups_per_request,
+    )
+    gatherer = Gatherer(wires.reader, gathering, clock)
+    try:
+        await gatherer.sentinel(uuid.uuid4().hex)
+    except UpstreamError as error:
+        raise UnusableError(
+            Finding(
+                "gateway.yaml", 1, f"`upstream.url`: the FHIR server cannot be searched ({error})"
+            )
+        ) from None
+    return gatherer
+
+
+def relationships_wanted(compiled: CompiledPolicies) -> frozenset[str]:
+    """The relationships that some rule speaks of: no other is looked up."""
+    return frozenset().union(*(rule.relationships for rule in compiled.rules))
+
+
+class Capability:
+    """Our CapabilityStatement, made from upstream's and kept for a minute: it is public and costs a request."""
+
+    def __init__(
+        self, client: UpstreamClient, public_url: str, version: str, clock: Callable[[], float]
+    ) -> None:
+        self._client = client
+        self._public_url = public_url
+        self._version = version
+        self._clock = clock
+        self._made: tuple[float, bytes] | None = None
+
+    async def __call__(self) -> bytes:
+        """The bytes of the CapabilityStatement."""
+        now = time.monotonic()
+        if self._made is None or now - self._made[0] > CAPABILITY_TTL_S:
+            answer = await self._client.get("metadata")
+            stated = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
+            body = reduced(
+                answer.body, public_url=self._public_url, version=self._version, now_iso=stated
+            )
+            self._made = (now, body)
+        return self._made[1]
+
+
+class Readiness:
+    """What the admin listener tells of readiness."""
+
+    def __init__(self, journal: SqliteJournal, client: UpstreamClient) -> None:
+        self._journal = journal
+        self._client = client
+
+    async def __call__(self) -> dict[str, str]:
+        """Troubles by name."""
+        troubles: dict[str, str] = {}
+        try:
+            await self._client.get("metadata")
+        except UpstreamError as error:
+            troubles["upstream"] = error.detail
+        try:
+            stuck = await asyncio.to_thread(self._journal.file.stuck)
+        except OwnError as error:
+            troubles["journal"] = error.detail
+        else:
+            if stuck:
+                troubles["audit"] = f"{len(stuck)} entries that the repository will not take"
+        return troubles

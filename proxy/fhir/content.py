@@ -1,0 +1,95 @@
+"""What stands inside a resource: codings and inline labels, found without and with opening it (DS4P; decisions §6)."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from proxy.fhir.coding import INLINE_LABEL, Coding, coding_of
+from proxy.fhir.envelope import UnreadableError
+
+_MOST_SEEN = 8192
+
+
+_CODE = re.compile(rb'"code"\s*:\s*"([^"\\]*)"')
+
+
+INLINE = INLINE_LABEL.rpartition("/")[2].encode()
+"""What the bytes of a resource hold when it has inline labels, unless it is escaped."""
+
+
+class Wanted:
+    """Which codings an envelope should carry: code strings and prefixes of codes, compared without case."""
+
+    __slots__ = ("_seen", "codes", "prefixes")
+
+    def __init__(self, codes: Iterable[str] = (), prefixes: Iterable[str] = ()) -> None:
+        self.codes = frozenset(code.lower().encode() for code in codes)
+        self.prefixes = tuple(sorted({prefix.lower().encode() for prefix in prefixes}))
+        self._seen: dict[frozenset[bytes], bool] = {}
+
+    def __or__(self, codes: frozenset[str]) -> "Wanted":
+        other = Wanted(codes)
+        other.codes |= self.codes
+        other.prefixes = self.prefixes
+        return other
+
+    def __bool__(self) -> bool:
+        return bool(self.codes or self.prefixes)
+
+    def __contains__(self, code: bytes) -> bool:
+        lower = code.lower()
+        return lower in self.codes or lower.startswith(self.prefixes)
+
+    def any_in(self, data: bytes) -> bool:
+        """Whether one of these codes stands in some JSON, as far as it has no escapes."""
+        # Resources of one kind bear the same few codes: each set of codes is compared once.
+        found = frozenset(_CODE.findall(data))
+        answer = self._seen.get(found)
+        if answer is None:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            answer = self._seen[found] = any(code in self for code in found)
+        return answer
+
+
+def tree_of(data: bytes) -> Any:
+    """The JSON tree of a resource; `UnreadableError` when it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        raise UnreadableError("not JSON") from None
+
+
+def nodes_of(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object inside, without recursion."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            yield node
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+
+
+def codings_of(data: bytes) -> Iterator[Coding]:
+    """Every coding anywhere in a resource: contained resources, components, extensions and quantities included."""
+    for node in nodes_of(tree_of(data)):
+        code = node.get("code")
+        if isinstance(code, str):
+            system = node.get("system")
+            yield coding_of(system if isinstance(system, str) else "", code)
+
+
+def inline_labels(tree: Any) -> Iterator[Coding]:
+    """Values of the DS4P inline label extension, at any depth (standards LBL-9..11)."""
+    for node in nodes_of(tree):
+        if node.get("url") == INLINE_LABEL:
+            value = node.get("valueCoding")
+            value = value if isinstance(value, dict) else {}
+            system, code = value.get("system"), value.get("code")
+            yield coding_of(
+                system if isinstance(system, str) else "", code if isinstance(code, str) else ""
+            )

@@ -1,0 +1,319 @@
+"""Reads envelopes: one msgspec decoder over all resource types (architecture §3).
+
+Strategy: a union of structs tagged by `resourceType`, which hold `id`, `meta`, `contained` and the elements of the tables in
+`compartment`; everything else is skipped without being built. What does not decode is no resource we know:
+`UnreadableError`, and the resource is withheld. Codings deep inside are not decoded: a resource whose bytes contain
+none of the wanted codes has none of the wanted codings; only on a hit it is walked whole (`content`).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Union
+
+import msgspec
+
+from proxy.fhir.coding import Coding, coding_of
+from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
+from proxy.fhir.content import INLINE, Wanted, codings_of, inline_labels, tree_of
+from proxy.fhir.envelope import Envelope, Matter, Resource, UnreadableError
+from proxy.fhir.links import reference_of
+
+
+class _Reference(msgspec.Struct, frozen=True):
+    reference: str | None = None
+    type: str | None = None
+
+
+class _Coding(msgspec.Struct, frozen=True):
+    system: str | None = None
+    code: str | None = None
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    versionId: str = ""  # noqa: N815  (FHIR's name)
+    lastUpdated: str = ""  # noqa: N815
+    security: tuple[_Coding, ...] | None = None
+    profile: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """One table row, ready to be followed: the path's steps, and whether any target may stand there."""
+
+    steps: tuple[str, ...]
+    transparent: bool
+
+
+def _nested(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> Any:
+    """The msgspec type for elements below one name: each may be single or repeated (R4 and R5 differ)."""
+    rests = [path for path in paths if path]
+    if not rests:
+        return leaf | tuple[leaf, ...] | None
+    struct: Any = _struct(name, rests, leaf)
+    return struct | tuple[struct, ...] | None
+
+
+def _struct(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> type[msgspec.Struct]:
+    return msgspec.defstruct(name, _fields(name, paths, leaf), rename=_spelled, frozen=True)
+
+
+def _fields(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> list[tuple[str, Any, Any]]:
+    heads: dict[str, list[tuple[str, ...]]] = {}
+    for head, *rest in paths:
+        heads.setdefault(head, []).append(tuple(rest))
+    return [
+        (head + "_", _nested(name + "_" + head, rests, leaf), None) for head, rests in heads.items()
+    ]
+
+
+def _spelled(field: str) -> str:
+    return field.removesuffix("_")
+
+
+def _split(paths: Iterable[str]) -> list[tuple[str, ...]]:
+    return [tuple(path.split(".")) for path in paths]
+
+
+def _resource_struct(rtype: str) -> type[msgspec.Struct]:
+    references = _split(dict.fromkeys((*ABOUT.get(rtype, ()), *AUTHORS.get(rtype, ()))))
+    fields: list[tuple[str, Any, Any]] = [
+        ("id_", str, ""),
+        ("meta_", _Meta | None, None),
+        ("contained_", list[msgspec.Raw] | None, None),
+    ]
+    fields += _fields(rtype, references, _Reference)
+    dated = [
+        path for path in _split(DATES.get(rtype, ())) if path[0] not in {f[0][:-1] for f in fields}
+    ]
+    fields += _fields(rtype + "_date", dated, str)
+    return msgspec.defstruct(rtype, fields, tag_field="resourceType", tag=rtype, rename=_spelled)
+
+
+def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
+    """Every value at the end of the steps, through lists."""
+    if node is None:
+        return
+    if isinstance(node, tuple):
+        for item in node:
+            yield from _values(item, steps)
+    elif steps:
+        yield from _values(getattr(node, steps[0] + "_", None), steps[1:])
+    else:
+        yield node
+
+
+_ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
+
+
+_MOST_MATTERS = 50_000
+
+
+class EnvelopeReader:
+    """Reads envelopes of one FHIR version. `bases` are the URLs under which references are our own.
+
+    `wanted` are the codes for which `Envelope.codes` is asked (labelling rules, matrix, Consent provisions).
+    """
+
+    def __init__(self, types: Iterable[str], bases: tuple[str, ...], wanted: Wanted) -> None:
+        names = sorted(set(types))
+        structs = [_resource_struct(name) for name in names]
+        self._decoder = msgspec.json.Decoder(Union[tuple(structs)])  # noqa: UP007  (a union made from a list)
+        self._plans = {struct: _plan(struct) for struct in structs}
+        self.normal: Callable[[str], str | None] = lru_cache(maxsize=65536)(
+            lambda text: reference_of(text, bases)
+        )
+        """A reference as `Type/id`, or None when it is not one of ours."""
+        self._wanted = wanted
+        self._dated = False
+        self._matters: dict[object, Matter] = {}
+
+    def wanting(self, codes: frozenset[str], *, dates: bool) -> "EnvelopeReader":
+        """A reader that looks for these codes and for clinical dates too; itself when it already does."""
+        known = all(code.encode() in self._wanted for code in codes)
+        if known and (self._dated or not dates):
+            return self
+        other = object.__new__(EnvelopeReader)
+        other.__dict__.update(self.__dict__)
+        other._wanted = self._wanted if known else self._wanted | codes
+        other._dated = self._dated or dates
+        return other
+
+    def read(self, raw: Resource) -> Envelope:
+        """The envelope of one resource; `UnreadableError` when it is none."""
+        return self._envelope(raw, plain=False)
+
+    def read_all(
+        self, raws: Sequence[Resource], whole: bytes | None = None
+    ) -> list[Envelope | None]:
+        """The envelopes of many resources, None for one that cannot be read.
+
+        `whole` is a body that holds all of them: what is not in it is in none of them, and is looked for once.
+        """
+        plain = whole is not None and self._is_plain(whole)
+        return [self._envelope_or_none(raw, plain=plain) for raw in raws]
+
+    def _envelope_or_none(self, raw: Resource, *, plain: bool) -> Envelope | None:
+        try:
+            return self._envelope(raw, plain=plain)
+        except UnreadableError:
+            return None
+
+    def _is_plain(self, data: Resource) -> bool:
+        """Whether nothing inside needs a second look: no inline label, no wanted code, no escape that could hide one."""
+        data = bytes(data)
+        return b"\\" not in data and INLINE not in data and not self._wanted.any_in(data)
+
+    def _envelope(self, raw: Resource, *, plain: bool) -> Envelope:
+        try:
+            node = self._decoder.decode(raw)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise UnreadableError("not a resource of a known type and shape") from None
+        plan = self._plans[type(node)]
+        meta: _Meta = node.meta_ or _EMPTY
+        if not _ID.fullmatch(node.id_) or not _ID.fullmatch(meta.versionId):
+            raise UnreadableError("the resource's id is no FHIR id")
+        date = self._date(node, plan, meta) if self._dated else ""
+        if plan.by_identity or node.contained_ or not (plain or self._is_plain(raw)):
+            return self._whole(node, plan, meta, bytes(raw), date)
+        matter = self._matter(node, plan, meta)
+        return Envelope(
+            plan.type, node.id_, meta.versionId, meta.lastUpdated, matter.labels, matter.patients, matter.authors,
+            date, _NO_CODES, matter.profiles, matter,
+        )  # fmt: skip
+
+    def _matter(self, node: Any, plan: "_Plan", meta: _Meta) -> Matter:
+        key = (plan.type, plan.references(node), meta.security, meta.profile)
+        known = self._matters.get(key)
+        if known is None:
+            if len(self._matters) >= _MOST_MATTERS:
+                self._matters.clear()
+            known = self._matters[key] = Matter(
+                plan.type,
+                frozenset(coding_of(label.system, label.code) for label in meta.security or ()),
+                self._patients(node, plan, []),
+                self._named(node, plan.authors),
+                frozenset(meta.profile or ()),
+            )
+        return known
+
+    def _whole(self, node: Any, plan: "_Plan", meta: _Meta, data: bytes, date: str) -> Envelope:
+        """The envelope of a resource that is looked at in full."""
+        inner = [self.read(raw) for raw in node.contained_ or ()]
+        return Envelope(
+            type=plan.type,
+            id=node.id_,
+            version=meta.versionId,
+            last_updated=meta.lastUpdated,
+            labels=_labels(meta, inner, data),
+            patients=self._patients(node, plan, inner),
+            authors=self._named(node, plan.authors),
+            date=date,
+            codes=self._codes(data),
+            profiles=frozenset(meta.profile or ()),
+        )
+
+    def _patients(self, node: Any, plan: "_Plan", inner: list[Envelope]) -> frozenset[str] | None:
+        if plan.type == "Patient":
+            return frozenset({f"Patient/{node.id_}"}) if node.id_ else None
+        if plan.type in OPAQUE:
+            return None
+        found: set[str] = set()
+        for element in plan.about:
+            for value in _values(node, element.steps):
+                if not self._add_patient(found, value, element):
+                    return None
+        for envelope in inner:
+            if envelope.patients is None:
+                return None
+            found |= envelope.patients
+        return frozenset(found)
+
+    def _add_patient(self, found: set[str], value: _Reference, element: _Element) -> bool:
+        """Whether the reference can be told; a Patient is added. INVARIANT: what cannot be told is `False`."""
+        target = self.normal(value.reference) if value.reference else None
+        if target is None:
+            return False
+        rtype = target.partition("/")[0]
+        if rtype == "Patient":
+            found.add(target)
+        return rtype != "Group" and not (element.transparent and rtype != "Patient")
+
+    def _named(self, node: Any, elements: tuple[_Element, ...]) -> frozenset[str]:
+        references = (
+            value.reference for element in elements for value in _values(node, element.steps)
+        )
+        normal = (self.normal(reference) for reference in references if reference)
+        return frozenset(target for target in normal if target)
+
+    def _date(self, node: Any, plan: "_Plan", meta: _Meta) -> str:
+        for element in plan.dates:
+            for value in _values(node, element.steps):
+                if value and isinstance(value, str):
+                    return value
+        return meta.lastUpdated
+
+    def _codes(self, data: bytes) -> frozenset[Coding]:
+        if not self._wanted or (b"\\" not in data and not self._wanted.any_in(data)):
+            return _NO_CODES
+        return frozenset(
+            coding for coding in codings_of(data) if coding.code.encode() in self._wanted
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How one type is read. `references` gives the elements that say whom it is about and who wrote it, for comparison.
+
+    `by_identity`: the resource's own id says whom it is about, so that no two share a matter.
+    """
+
+    type: str
+    references: Callable[[Any], object]
+    about: tuple[_Element, ...]
+    authors: tuple[_Element, ...]
+    dates: tuple[_Element, ...]
+    by_identity: bool
+
+
+def _plan(struct: type[msgspec.Struct]) -> _Plan:
+    rtype = struct.__name__
+    heads = {
+        path.partition(".")[0] + "_" for path in (*ABOUT.get(rtype, ()), *AUTHORS.get(rtype, ()))
+    }
+    return _Plan(
+        type=rtype,
+        references=attrgetter(*sorted(heads)) if heads else _nothing,
+        about=_elements(rtype, ABOUT),
+        authors=_elements(rtype, AUTHORS),
+        dates=_elements(rtype, DATES),
+        by_identity=rtype == "Patient" or rtype in OPAQUE,
+    )
+
+
+def _nothing(_: object) -> None:
+    return None
+
+
+_EMPTY = _Meta()
+
+
+_NO_CODES: frozenset[Coding] = frozenset()
+
+
+def _elements(rtype: str, table: dict[str, tuple[str, ...]]) -> tuple[_Element, ...]:
+    return tuple(
+        _Element(tuple(path.split(".")), f"{rtype}.{path}" in TRANSPARENT)
+        for path in table.get(rtype, ())
+    )
+
+
+def _labels(meta: _Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding]:
+    labels = {coding_of(label.system, label.code) for label in meta.security or ()}
+    for envelope in inner:
+        labels |= envelope.labels
+    if INLINE in data or b"\\" in data:
+        labels |= set(inline_labels(tree_of(data)))
+    return frozenset(labels)
