@@ -92,6 +92,7 @@ async def _started(
         listener.respond,
         settings.listen.host,
         settings.listen.port,
+        noise=listener.respond_to_noise,
         tls=tls_of(settings),
         shared=shared,
     )
@@ -162,6 +163,12 @@ class PendingListener:
         if self._listener is None:
             return web.Response(status=503)
         return await self._listener.respond(request)
+
+    async def respond_to_noise(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What is no HTTP."""
+        if self._listener is None:
+            return web.Response(status=503)
+        return await self._listener.respond_to_noise(request)
 
 
 def journal_of(settings: Settings) -> SqliteJournal:

@@ -28,6 +28,7 @@ READ_FROM_UPSTREAM = frozenset({"content-type"})
 
 ALWAYS_SENT = {
     "cache-control": "no-store",
+    "server": "gateway",
     "vary": "Authorization, Accept",
     "x-content-type-options": "nosniff",
 }

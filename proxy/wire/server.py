@@ -38,6 +38,10 @@ class Enforcer(Protocol):
         """A request larger than the limits."""
         ...
 
+    async def unreadable(self, raw: RawRequest) -> Answer:
+        """Bytes that are no HTTP request."""
+        ...
+
 
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -81,6 +85,19 @@ class PublicListener:
             body=answer.body,
             headers={**ALWAYS_SENT, **answer.headers, "x-request-id": own_id},
         )
+
+    async def respond_to_noise(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What is no HTTP is refused in the words of every malformed request, recorded, and not repeated anywhere."""
+        raw = RawRequest("", "", {}, b"", secrets.token_hex(16), peer=request.remote or "")
+        try:
+            answer = await self._enforcer.unreadable(raw)
+        except ProxyError as error:
+            answer = answer_of(error.refusal)
+        self._metrics.requests.labels(method_label(""), str(answer.status)).inc()
+        headers = {**ALWAYS_SENT, **answer.headers, "x-request-id": raw.request_id}
+        response = web.Response(status=answer.status, body=answer.body, headers=headers)
+        response.force_close()
+        return response
 
     async def _answer(self, raw: RawRequest, *, too_large: bool) -> Answer:
         try:
@@ -127,16 +144,46 @@ class PublicListener:
         return b"".join(chunks)
 
 
+class _Protocol(web.RequestHandler):
+    """aiohttp's protocol, which would send and log the bytes that it cannot read: they may hold a token."""
+
+    noise: Respond
+
+    def _make_error_handler(self, err_info: object) -> Respond:
+        del err_info  # it quotes what came
+        return self.noise
+
+
+class _Server(web.Server):
+    """A server whose `noise` answers what is no HTTP."""
+
+    noise: Respond
+
+    def __call__(self) -> web.RequestHandler:
+        protocol = _Protocol(self, loop=self._loop, **self._kwargs)
+        protocol.noise = self.noise
+        return protocol
+
+
+async def _nothing(_: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(status=400)
+
+
 async def listen(
     respond: Respond,
     host: str,
     port: int,
     *,
+    noise: Respond = _nothing,
     tls: ssl.SSLContext | None = None,
     shared: bool = False,
 ) -> tuple[web.ServerRunner, int]:
-    """Starts a listener; gives its runner (for `cleanup`) and the port it really has. `shared`: SO_REUSEPORT."""
-    server = web.Server(respond, access_log=None, keepalive_timeout=75)
+    """Starts a listener; gives its runner (for `cleanup`) and the port it really has.
+
+    `noise` answers what is no HTTP. `shared`: SO_REUSEPORT.
+    """
+    server = _Server(respond, access_log=None, keepalive_timeout=75)
+    server.noise = noise
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=10)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
