@@ -81,6 +81,8 @@ def test_each_module_is_covered_by_the_test_that_bears_its_name() -> None:
 LONGEST_FUNCTION = 40
 LONGEST_MODULE = 350
 FORBIDDEN = frozenset({"manager", "helper", "util", "service", "handler", "processor"})
+OF_OTHERS = {"_make_error_handler"}
+"""Names that a library gives to what we override (aiohttp)."""
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -115,7 +117,7 @@ def test_no_module_is_longer_than_a_reader_can_hold() -> None:
 @pytest.mark.parametrize("module", PROXY, ids=shown)
 def test_names_say_what_a_thing_is_and_never_that_it_helps(module: Path) -> None:
     names = {module.stem, *(node.name for node in definitions_in(module))}
-    assert {name for name in names if words_of(name) & FORBIDDEN} == set()
+    assert {name for name in names - OF_OTHERS if words_of(name) & FORBIDDEN} == set()
 
 
 @pytest.mark.parametrize(
