@@ -166,8 +166,10 @@ def relationships_of(
 
 
 def _is_self(patient: str, principal: Principal) -> bool:
-    launched = principal.kind is PrincipalKind.PATIENT and principal.patient == patient
-    return principal.fhir_user == patient or launched
+    """Whether the caller is the patient: as the token names the person; only one it names by no resource may be told by context."""
+    if principal.fhir_user is not None:
+        return principal.fhir_user == patient
+    return principal.kind is PrincipalKind.PATIENT and principal.patient == patient
 
 
 def closure_of(
