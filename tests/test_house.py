@@ -56,7 +56,6 @@ def shown(path: Path) -> str:
 # ---- the mirror ------------------------------------------------------------------------------------------------------
 
 WITHOUT_MIRROR: dict[str, str] = {
-    "proxy/__main__.py": "one line; started as a process by tests/cli",
     "proxy/fhir/definitions/model.py": "tests/fhir/test_definitions.py, with the tables it reads",
     "proxy/fhir/definitions/r4.py": "generated",
     "proxy/fhir/definitions/r4b.py": "generated",
