@@ -57,11 +57,19 @@ def shown(path: Path) -> str:
 
 WITHOUT_MIRROR: dict[str, str] = {
     "proxy/fhir/definitions/model.py": "tests/fhir/test_definitions.py, with the tables it reads",
-    "proxy/fhir/definitions/r4.py": "generated",
-    "proxy/fhir/definitions/r4b.py": "generated",
-    "proxy/fhir/definitions/r5.py": "generated",
 }
-"""Modules without a test file of their name, and why."""
+"""Modules that do something and have no test file of their name, and why."""
+
+
+def does_something(module: Path) -> bool:
+    """Whether there is a function with a body; values, tables and Protocols are covered by who uses them."""
+    functions = (node for node in definitions_in(module) if not isinstance(node, ast.ClassDef))
+    return any(not is_text(step) for function in functions for step in function.body)
+
+
+def is_text(step: ast.stmt) -> bool:
+    """Whether a statement is a docstring or `...`."""
+    return isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant)
 
 
 def mirror_of(module: Path) -> Path:
@@ -70,8 +78,8 @@ def mirror_of(module: Path) -> Path:
 
 
 def test_each_module_is_covered_by_the_test_that_bears_its_name() -> None:
-    modules = {shown(path): mirror_of(path) for path in PROXY if path.name != "__init__.py"}
-    missing = {name for name, mirror in modules.items() if not mirror.is_file()}
+    modules = [path for path in PROXY if path.name != "__init__.py" and does_something(path)]
+    missing = {shown(path) for path in modules if not mirror_of(path).is_file()}
     assert missing == set(WITHOUT_MIRROR)
 
 
