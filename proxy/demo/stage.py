@@ -71,7 +71,7 @@ async def demonstrate(stop_signal: Callable[[], asyncio.Event] | None = None) ->
     async with staged() as stage:
         outcomes = await play(stage.gateway.url, stage.upstream_url, stage.sign)
         show.show_outcomes(screen, outcomes, stage.gateway.journal.file.entries())
-        events, missing = await _recorded(stage)
+        events, missing = await recorded(stage)
         show.show_audit(screen, events)
         show.show_end(screen, outcomes, len(events))
         if stop_signal is not None:
@@ -84,21 +84,29 @@ async def demonstrate(stop_signal: Callable[[], asyncio.Event] | None = None) ->
 @asynccontextmanager
 async def staged() -> AsyncIterator[Stage]:
     """Everything started, and stopped and removed at the end."""
-    samples = data_directory("fhir-samples")
     store = Store("4.0.1")
-    load_samples(store, sorted(samples.glob("*.json")))
+    load_samples(store, sorted(data_directory("fhir-samples").glob("*.json")))
     sandbox = await start_sandbox(store)
     try:
-        with tempfile.TemporaryDirectory(prefix="gateway-demo-") as directory:
-            key, jwks = development_keys(fresh=True)
-            gateway = await _gateway(Path(directory), sandbox.url, jwks)
-            try:
-                yield Stage(sandbox.url, gateway, signer(samples / "tokens", key))
-            finally:
-                await gateway.close()
+        async with before(sandbox.url) as stage:
+            yield stage
     finally:
         await sandbox.close()
         store.close()
+
+
+@asynccontextmanager
+async def before(upstream_url: str) -> AsyncIterator[Stage]:
+    """A gateway before any FHIR server that holds the samples, in a directory that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="gateway-demo-") as directory:
+        key, jwks = development_keys(fresh=True)
+        gateway = await _gateway(Path(directory), upstream_url, jwks)
+        try:
+            yield Stage(
+                upstream_url, gateway, signer(data_directory("fhir-samples") / "tokens", key)
+            )
+        finally:
+            await gateway.close()
 
 
 async def _gateway(directory: Path, upstream: str, jwks: bytes) -> app.Gateway:
@@ -119,7 +127,7 @@ def signer(tokens: Path, key_pem: bytes) -> Sign:
     return sign
 
 
-async def _recorded(stage: Stage) -> tuple[list[Event], int]:
+async def recorded(stage: Stage) -> tuple[list[Event], int]:
     """The AuditEvents that reach the FHIR server within `DELIVERY_S`, and how many of the journal's are missing."""
     journal = stage.gateway.journal.file
     for _ in range(int(DELIVERY_S / DELIVERY_STEP_S)):
