@@ -28,6 +28,7 @@ from aiohttp import web
 from tests.stage import CANARY, Json, Reply, Stage, Upstream, names
 
 HERE = Path(__file__).parent / "exchanges"
+PLAIN = {"accept": "application/fhir+json", "accept-encoding": "identity"}
 UNEQUAL = frozenset({"date", "x-request-id"})
 """Headers in which two equal answers differ."""
 
@@ -225,7 +226,7 @@ def _compare_body(want: Want, reply: Reply) -> None:
 async def _compare_bytes(turn: Turn, reply: Reply, stage: Stage) -> None:
     """The very bytes that upstream gives, asked directly."""
     url = f"{stage.upstream_url}/{turn.asked.target.lstrip('/')}"
-    async with stage.session.get(url, headers={"accept": "application/fhir+json"}) as answer:
+    async with stage.session.get(url, headers=PLAIN) as answer:
         original = await answer.read()
     if reply.json["resourceType"] != "Bundle":
         assert reply.body == original
