@@ -18,27 +18,27 @@ _ORDER = "ULMNRV"
 NO_RESOURCE = msgspec.Raw()
 
 
-class Link(msgspec.Struct, frozen=True):
+class Link(msgspec.Struct, frozen=True, gc=False):
     """`Bundle.link`."""
 
     relation: str
     url: str
 
 
-class EntrySearch(msgspec.Struct, frozen=True):
+class EntrySearch(msgspec.Struct, frozen=True, gc=False):
     """`Bundle.entry.search`."""
 
     mode: str = ""
 
 
-class EntryRequest(msgspec.Struct, frozen=True):
+class EntryRequest(msgspec.Struct, frozen=True, gc=False):
     """`Bundle.entry.request` of a history."""
 
     method: str = ""
     url: str = ""
 
 
-class FrameEntry(msgspec.Struct, frozen=True):
+class FrameEntry(msgspec.Struct, frozen=True, gc=False):
     """`Bundle.entry`; `resource` is the raw span of the resource, absent in a deletion of a history."""
 
     resource: msgspec.Raw = NO_RESOURCE
@@ -46,9 +46,10 @@ class FrameEntry(msgspec.Struct, frozen=True):
     request: EntryRequest | None = None
 
 
-class Frame(msgspec.Struct, frozen=True, tag_field="resourceType", tag="Bundle"):
+class Frame(msgspec.Struct, frozen=True):
     """A Bundle as it came: its frame decoded, its resources not."""
 
+    resourceType: Literal["Bundle"]  # noqa: N815  (FHIR's name)
     type: str
     link: Sequence[Link] = ()
     entry: Sequence[FrameEntry] = ()
