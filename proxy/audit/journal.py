@@ -63,6 +63,7 @@ class SqliteJournal:
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._closed = Event()
         self._window_s = window_s
+        self._handed_over = float("-inf")
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
         try:
             self._connection = connect(path, patience_s)
@@ -82,12 +83,15 @@ class SqliteJournal:
         gathered = self._gathered.get(loop)
         if gathered is None:
             gathered = self._gathered[loop] = []
-            loop.call_later(self._window_s, self._hand_over, loop)
+            # At once when nothing was written lately; otherwise commits keep a distance, and share the disk's work.
+            wait = self._handed_over + self._window_s - loop.time()
+            loop.call_later(max(0.0, wait), self._hand_over, loop)
         gathered.append(_Pending(entry.id, entry.recorded, encoded(entry), future))
         await future
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the writing thread all that was gathered, with one wake-up."""
+        self._handed_over = loop.time()
         for pending in self._gathered.pop(loop, ()):
             self._queue.put(pending)
         if self._closed.is_set():  # the thread may have ended between the two looks

@@ -101,7 +101,7 @@ def open_case(
 class CaseBook:
     """Cases of callers who come again. A case is found by the identity of what it was opened with, all of it immutable."""
 
-    def __init__(self, size: int = 4096) -> None:
+    def __init__(self, size: int = 256) -> None:
         self._size = size
         self._cases: dict[tuple[int, int, int, str], Case] = {}
 

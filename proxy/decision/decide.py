@@ -77,7 +77,7 @@ def _names_type(rule: CompiledRule, rtype: str) -> bool:
     return not rule.types or rtype in rule.types
 
 
-_MOST_KEPT = 20_000
+_MOST_KEPT = 2_000
 
 
 def decide_resource(case: Case, envelope: Envelope, facts: Facts) -> Decision:

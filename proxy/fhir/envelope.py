@@ -41,7 +41,7 @@ class Matter:
         self.sorted_patients = tuple(sorted(patients or ()))
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """What a decision reads of one resource. References are normalised (`Patient/x`).
 
     `patients` is `None` when it cannot be told whom the resource is about: then it is denied.

@@ -22,17 +22,17 @@ from proxy.fhir.envelope import Envelope, Matter, Resource, UnreadableError
 from proxy.fhir.links import reference_of
 
 
-class _Reference(msgspec.Struct, frozen=True):
+class _Reference(msgspec.Struct, frozen=True, gc=False):
     reference: str | None = None
     type: str | None = None
 
 
-class _Coding(msgspec.Struct, frozen=True):
+class _Coding(msgspec.Struct, frozen=True, gc=False):
     system: str | None = None
     code: str | None = None
 
 
-class _Meta(msgspec.Struct, frozen=True):
+class _Meta(msgspec.Struct, frozen=True, gc=False):
     versionId: str = ""  # noqa: N815  (FHIR's name)
     lastUpdated: str = ""  # noqa: N815
     security: tuple[_Coding, ...] | None = None
@@ -57,7 +57,9 @@ def _nested(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> Any:
 
 
 def _struct(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> type[msgspec.Struct]:
-    return msgspec.defstruct(name, _fields(name, paths, leaf), rename=_spelled, frozen=True)
+    return msgspec.defstruct(
+        name, _fields(name, paths, leaf), rename=_spelled, frozen=True, gc=False
+    )
 
 
 def _fields(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> list[tuple[str, Any, Any]]:
@@ -89,7 +91,9 @@ def _resource_struct(rtype: str) -> type[msgspec.Struct]:
         path for path in _split(DATES.get(rtype, ())) if path[0] not in {f[0][:-1] for f in fields}
     ]
     fields += _fields(rtype + "_date", dated, str)
-    return msgspec.defstruct(rtype, fields, tag_field="resourceType", tag=rtype, rename=_spelled)
+    return msgspec.defstruct(
+        rtype, fields, tag_field="resourceType", tag=rtype, rename=_spelled, gc=False
+    )
 
 
 def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
