@@ -20,10 +20,11 @@ from proxy.app.upstream import Capability, Readiness, Wires, definitions_for, fa
 from proxy.audit.agent import Observer
 from proxy.audit.deliver import Fate, Pace, deliver
 from proxy.audit.journal import SqliteJournal
-from proxy.decision.case import CaseBook, compile_policies
+from proxy.decision.case import CaseBook, CompiledPolicies, compile_policies
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House, InForce, Paging
 from proxy.errors import Finding, OwnError, UnusableError
+from proxy.fhir.definitions import Definitions
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.cursor import NONCE_BYTES, key_of
 from proxy.obligations.redact import PseudonymKey
@@ -77,74 +78,102 @@ async def start(settings: Settings, env: Mapping[str, str], *, shared: bool = Fa
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What stands before the house is built: settings, secrets, connections, policies, and the URL that clients see."""
+
+    settings: Settings
+    secret: bytes
+    clock: Callable[[], float]
+    wires: Wires
+    definitions: Definitions
+    compiled: CompiledPolicies
+    journal: SqliteJournal
+    public_url: str
+
+    @property
+    def bases(self) -> tuple[str, str]:
+        """The URLs under which references are our own."""
+        return self.public_url, self.wires.base_url
+
+
 async def _started(
     settings: Settings, env: Mapping[str, str], stack: AsyncExitStack, *, shared: bool
 ) -> Gateway:
-    policies = load(Path(settings.policies))
-    clock = clock_of(settings)
-    journal = journal_of(settings)
+    compiled = compile_policies(load(Path(settings.policies)))
+    clock, secret, journal = clock_of(settings), secret_for(settings, env), journal_of(settings)
     stack.callback(journal.close)
-    metrics = Metrics()
     wires = await wires_of(settings, env, stack)
     definitions = await definitions_for(settings, wires.data)
     listener = PendingListener()
+    own_url = await _listening(settings, listener, stack, shared=shared)
+    public_url = (settings.public_url or own_url).rstrip("/")
+    ground = Ground(settings, secret, clock, wires, definitions, compiled, journal, public_url)
+    enforcement = Enforcement(await _house(ground))
+    metrics = Metrics()
+    metrics.stuck.set_function(lambda: len(journal.file.stuck()))
+    limits = settings.limits
+    listener.found(PublicListener(enforcement, metrics, limits.body_bytes, limits.concurrent))
+    start_delivery(ground, stack, metrics)
+    admin_url = await _administered(
+        settings, AdminListener(metrics, Readiness(journal, wires.data)), stack
+    )
+    return Gateway(public_url, admin_url, journal, enforcement, stack)
+
+
+async def _listening(
+    settings: Settings, listener: "PendingListener", stack: AsyncExitStack, *, shared: bool
+) -> str:
+    """Opens the public listener; gives its own FHIR base URL."""
+    own = settings.listen
     runner, port = await listen(
         listener.respond,
-        settings.listen.host,
-        settings.listen.port,
+        own.host,
+        own.port,
         noise=listener.respond_to_noise,
         tls=tls_of(settings),
         shared=shared,
     )
     stack.push_async_callback(runner.cleanup)
-    url = f"{'https' if settings.listen.tls else 'http'}://{settings.listen.host}:{port}{settings.listen.base_path}"
-    public_url = (settings.public_url or url).rstrip("/")
-    bases = (public_url, wires.base_url)
-    compiled = compile_policies(policies)
-    in_force = InForce(compiled, EnvelopeReader(definitions.resource_types, bases, compiled.wanted))
-    facts = await facts_of(settings, wires, clock, definitions, bases, compiled)
-    secret = secret_for(settings, env)
-    house = House(
+    return f"{'https' if own.tls else 'http'}://{own.host}:{port}{own.base_path}"
+
+
+async def _administered(settings: Settings, listener: AdminListener, stack: AsyncExitStack) -> str:
+    """Opens the admin listener; gives its URL."""
+    runner, port = await listen(listener.respond, settings.admin.host, settings.admin.port)
+    stack.push_async_callback(runner.cleanup)
+    return f"http://{settings.admin.host}:{port}"
+
+
+async def _house(ground: Ground) -> House:
+    """Everything the flow is given."""
+    settings, wires, definitions = ground.settings, ground.wires, ground.definitions
+    reader = EnvelopeReader(definitions.resource_types, ground.bases, ground.compiled.wanted)
+    in_force = InForce(ground.compiled, reader)
+    return House(
         upstream=wires.data,
-        identify=identifier_of(settings, bases, clock, wires.fetch),
-        facts=facts,
-        journal=journal,
+        identify=identifier_of(settings, ground.bases, ground.clock, wires.fetch),
+        facts=await facts_of(
+            settings, wires, ground.clock, definitions, ground.bases, ground.compiled
+        ),
+        journal=ground.journal,
         in_force=lambda: in_force,
         cases=CaseBook(),
-        capability=Capability(wires.data, public_url, definitions.fhir_version, clock),
+        capability=Capability(
+            wires.data, ground.public_url, definitions.fhir_version, ground.clock
+        ),
         definitions=definitions,
-        public_url=public_url,
+        public_url=ground.public_url,
         base_path=settings.listen.base_path,
         upstream_url=wires.base_url,
         forwards_token=settings.upstream.auth.type == "forward",
         zone=settings.zone,
         paging=paging_of(settings),
-        cursor_key=key_of(secret),
-        pseudonym_key=PseudonymKey(hashlib.sha256(b"pseudonym" + secret).digest()),
-        clock=clock,
+        cursor_key=key_of(ground.secret),
+        pseudonym_key=PseudonymKey(hashlib.sha256(b"pseudonym" + ground.secret).digest()),
+        clock=ground.clock,
         new_id=lambda: str(uuid.uuid4()),
         nonce=lambda: secrets.token_bytes(NONCE_BYTES),
-    )
-    enforcement = Enforcement(house)
-    limits = settings.limits
-    listener.found(PublicListener(enforcement, metrics, limits.body_bytes, limits.concurrent))
-    start_delivery(
-        settings,
-        stack,
-        journal,
-        wires,
-        metrics,
-        Observer(public_url, NAME),
-        definitions.fhir_version,
-    )
-    admin, admin_port = await listen(
-        AdminListener(metrics, Readiness(journal, wires.data)).respond,
-        settings.admin.host,
-        settings.admin.port,
-    )
-    stack.push_async_callback(admin.cleanup)
-    return Gateway(
-        public_url, f"http://{settings.admin.host}:{admin_port}", journal, enforcement, stack
     )
 
 
@@ -219,17 +248,9 @@ def paging_of(settings: Settings) -> Paging:
     return Paging(paging.default_count, paging.max_count, paging.max_upstream_pages, paging.ttl_s)
 
 
-def start_delivery(  # noqa: PLR0913, PLR0917  (a wiring function)
-    settings: Settings,
-    stack: AsyncExitStack,
-    journal: SqliteJournal,
-    wires: Wires,
-    metrics: Metrics,
-    observer: Observer,
-    version: str,
-) -> None:
+def start_delivery(ground: Ground, stack: AsyncExitStack, metrics: Metrics) -> None:
     """Starts the delivery of AuditEvents in the background; stopped before the journal is closed."""
-    repository = settings.audit.repository
+    repository = ground.settings.audit.repository
     if repository == "none":
         return
     stop = asyncio.Event()
@@ -238,9 +259,12 @@ def start_delivery(  # noqa: PLR0913, PLR0917  (a wiring function)
         metrics.deliveries.labels(fate.value).inc()
 
     pace = Pace(jitter=random.random, tell=tell)
-    send = wires.event_sender(repository.url.rstrip("/"))
+    send = ground.wires.event_sender(repository.url.rstrip("/"))
+    observer = Observer(ground.public_url, NAME)
     # The one background task; the exit stack keeps it and waits for its end.
-    task = asyncio.create_task(deliver(journal.file, send, observer, stop, pace, version))
+    task = asyncio.create_task(
+        deliver(ground.journal.file, send, observer, stop, pace, ground.definitions.fhir_version)
+    )
 
     async def end() -> None:
         stop.set()

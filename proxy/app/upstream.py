@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import msgspec
 
@@ -177,14 +178,13 @@ class Readiness:
         """Troubles by name."""
         troubles: dict[str, str] = {}
         try:
-            await self._client.get("metadata")
+            status = (await self._client.get("metadata")).status
+            if status != HTTPStatus.OK:
+                troubles["upstream"] = f"its CapabilityStatement is answered with status {status}"
         except UpstreamError as error:
             troubles["upstream"] = error.detail
         try:
-            stuck = await asyncio.to_thread(self._journal.file.stuck)
+            await asyncio.to_thread(self._journal.file.stuck)
         except OwnError as error:
             troubles["journal"] = error.detail
-        else:
-            if stuck:
-                troubles["audit"] = f"{len(stuck)} entries that the repository will not take"
         return troubles

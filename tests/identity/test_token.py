@@ -23,8 +23,9 @@ from jwt.utils import der_to_raw_signature, raw_to_der_signature
 
 from proxy.errors import CallerError, OwnError, Refusal, UnusableError
 from proxy.identity.issuer import Issuer, profile_of
+from proxy.identity.jws import MAX_TOKEN_CHARS
 from proxy.identity.keys import FixedKeys, KeySet, RotatingKeys, key_set_of
-from proxy.identity.token import MAX_TOKEN_CHARS, TokenVerifier, bearer_of, verify
+from proxy.identity.token import TokenVerifier, bearer_of, verify
 
 NOW = 1_800_000_000.0
 IDP, OTHER_IDP, SECRET_IDP = (
