@@ -4,6 +4,7 @@ No redirects, no cookies, no proxy settings of the environment; JSON only; bound
 fact look-ups have separate pools, so that neither can starve the other (architecture §5).
 """
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -169,7 +170,8 @@ def session_of(pool: int, timeout_s: float) -> aiohttp.ClientSession:
 
 def basic_auth(username: str, password: str) -> dict[str, str]:
     """The header of HTTP Basic authentication (RFC 7617)."""
-    return {"authorization": aiohttp.BasicAuth(username, password, "utf-8").encode()}
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"authorization": f"Basic {pair}"}
 
 
 async def fetch_json(session: aiohttp.ClientSession, url: str, limit: int) -> bytes:

@@ -1,0 +1,105 @@
+import pytest
+
+from proxy.audit.record import LONGEST_TARGET, Record, actor_of
+from proxy.decision.model import Decision, Reason, Verdict
+from proxy.errors import CallerError, Refusal
+from proxy.fhir.coding import Coding, Effect, Identifier
+from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
+from proxy.identity.principal import Principal, PrincipalKind
+from proxy.identity.scopes import parse_scopes
+
+RAW = RawRequest("GET", "/fhir/Patient/a", {"accept": "x" * 500, "authorization": "Bearer secret"}, b"", "r1", "10.0.0.1")  # fmt: skip
+PERMIT = Decision(Effect.PERMIT, (Reason("policy", Verdict.PERMIT, "rule", "why"),), consents=frozenset({"Consent/2", "Consent/1"}))  # fmt: skip
+DENY = Decision(Effect.DENY)
+
+
+def record(raw: RawRequest = RAW) -> Record:
+    return Record("id", 1.0, raw)
+
+
+OUTCOMES = [(200, "permitted"), (304, "permitted"), (400, "denied"), (401, "denied"), (403, "denied"), (404, "denied"), (406, "denied"), (413, "denied"), (501, "denied"), (500, "failed"), (503, "failed")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "outcome"), OUTCOMES)
+def test_the_outcome_follows_from_the_status(status: int, outcome: str) -> None:
+    entry = record().entry(status)
+    assert (entry.status, entry.outcome) == (status, outcome)
+
+
+def test_what_was_not_reached_is_empty_and_the_token_is_never_kept() -> None:
+    entry = record().entry(503)
+    assert (entry.interaction, entry.type, entry.refusal, entry.decisions, entry.touched) == (
+        "",
+        "",
+        "",
+        (),
+        (),
+    )
+    assert entry.actor == actor_of(None)
+    assert "secret" not in repr(entry)
+
+
+def test_a_request_and_its_refusal_are_kept() -> None:
+    kept = record()
+    kept.request = FhirRequest(Interaction.VREAD, "Patient", "a", "3")
+    kept.error = CallerError(Refusal.NOT_FOUND, "withheld")
+    entry = kept.entry(404)
+    assert (entry.interaction, entry.type, entry.resource_id, entry.version) == (
+        "vread",
+        "Patient",
+        "a",
+        "3",
+    )
+    assert (entry.refusal, entry.detail) == ("not-found", "withheld")
+
+
+def test_resources_that_fared_alike_stand_together_with_one_decision() -> None:
+    kept = record()
+    kept.touch("Patient/a", "disclosed", PERMIT, ("Patient/a",), ())
+    kept.touch("Observation/1", "disclosed", PERMIT, ("Patient/a",), ())
+    kept.touch("Observation/2", "withheld", DENY, ("Patient/a",), ())
+    kept.touch("Observation/3", "redacted", PERMIT, ("Patient/a",), ("Observation.note",))
+    kept.touch("", "withheld", None, (), ())
+    entry = kept.entry(200)
+    assert [(one.references, one.outcome, one.redacted, one.decision) for one in entry.touched] == [
+        (("Patient/a", "Observation/1"), "disclosed", (), 0),
+        (("Observation/2",), "withheld", (), 1),
+        (("Observation/3",), "redacted", ("Observation.note",), 0),
+        (("",), "withheld", (), -1),
+    ]
+    assert [one.effect for one in entry.decisions] == ["permit", "deny"]
+    assert entry.decisions[0].reasons == (("policy", "permit", "rule", "why"),)
+    assert entry.decisions[0].consents == ("Consent/1", "Consent/2")
+
+
+def test_one_decision_about_two_patients_is_kept_for_each() -> None:
+    kept = record()
+    assert [kept.decide(PERMIT, (one,)) for one in ("Patient/a", "Patient/b", "Patient/a")] == [
+        0,
+        1,
+        0,
+    ]
+
+
+def test_what_a_client_sends_is_kept_in_bounded_length() -> None:
+    raw = RawRequest(
+        "X" * 99, "/" + "a" * 99_999, {"accept": "b" * 999}, b"\xff" + b"c" * 99_999, "r"
+    )
+    entry = record(raw).entry(400)
+    assert len(entry.target) == LONGEST_TARGET
+    assert len(entry.form) < LONGEST_TARGET + 8
+    assert (len(entry.method), len(entry.accept)) == (16, 256)
+    assert entry.form.startswith("\\xff")
+
+
+def test_a_caller_is_kept_by_what_tells_who_it_was() -> None:
+    principal = Principal(
+        issuer="i", subject="s", client_id="c", token_id="t", kind=PrincipalKind.PRACTITIONER, scopes=parse_scopes("user/*.rs"),
+        expires_at=2.0, fhir_user="Practitioner/x", name="Dr X", roles=frozenset({Coding("b", "2"), Coding("a", "1")}),
+        purposes=frozenset({"TREAT", "ETREAT"}), organization=Identifier("urn:o", "9"), organization_name="O",
+    )  # fmt: skip
+    actor = actor_of(principal)
+    assert (actor.issuer, actor.subject, actor.client_id, actor.token_id) == ("i", "s", "c", "t")
+    assert (actor.kind, actor.fhir_user, actor.name) == ("practitioner", "Practitioner/x", "Dr X")
+    assert actor.roles == (("a", "1"), ("b", "2"))
+    assert (actor.purposes, actor.organization) == (("ETREAT", "TREAT"), ("urn:o", "9"))

@@ -1,0 +1,106 @@
+"""Searches and histories, beside the golden conversations and the two worlds: pages, totals, order."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from proxy.enforcement.several import LEAST_ASKED
+from proxy.sandbox.samples import load_samples
+from tests.stage import Json, Reply, Stage, Upstream, bundle, serving, staged, world_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PHYSICIAN = "care-team-physician"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    stage: Stage
+    upstream: Upstream
+
+
+def version(number: int) -> Json:
+    return {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": f"v{number}"}, "subject": {"reference": "Patient/camille"}}  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    world = world_of(*(bundle(version(number)) for number in range(5)))
+    for number in (5, 6):
+        world.store.delete("Observation", "o")
+        load_samples(world.store, [bundle(version(number))])
+    upstream = Upstream(world)
+    async with (
+        serving(upstream.respond) as url,
+        staged(tmp_path_factory.mktemp("gateway"), url) as stage,
+    ):
+        yield Scene(stage, upstream)
+
+
+async def pages(stage: Stage, target: str, who: str = PHYSICIAN) -> list[Reply]:
+    found = [await stage.ask(target, who)]
+    while (following := found[-1].next) is not None:
+        found.append(await stage.ask(following, who))
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 100])
+async def test_a_history_has_every_version_and_every_deletion_once(
+    scene: Scene, count: int
+) -> None:
+    found = await pages(scene.stage, f"Observation/o/_history?_count={count}")
+    entries = [entry for page in found for entry in page.json["entry"]]
+    methods = [entry["request"]["method"] for entry in entries]
+    texts = [entry["resource"]["code"]["text"] for entry in entries if "resource" in entry]
+    assert methods == ["PUT", "DELETE", "PUT", "DELETE", "PUT", "PUT", "PUT", "PUT", "PUT"]
+    assert texts == ["v6", "v5", "v4", "v3", "v2", "v1", "v0"]
+    assert [len(page.json["entry"]) for page in found[:-1]] == [count] * (len(found) - 1)
+    assert all(("resource" in one) == (one["request"]["method"] != "DELETE") for one in entries)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 50])
+async def test_only_a_whole_result_tells_its_total(scene: Scene, count: int) -> None:
+    found = await pages(scene.stage, f"Condition?patient=susan,marcel&_count={count}")
+    total = sum(len(page.ids) for page in found)
+    told = [page.json.get("total") for page in found]
+    assert told == ([total] if len(found) == 1 else [None] * len(found))
+
+
+def asked_of(upstream: Upstream) -> list[str]:
+    """The `_count` of each search for Observations."""
+    searches = [call.target for call in upstream.calls if "/Observation" in call.target]
+    return [target.rpartition("_count=")[2] for target in searches]
+
+
+async def test_upstream_is_asked_for_more_than_a_small_page_holds(scene: Scene) -> None:
+    scene.upstream.calls.clear()
+    await scene.stage.ask("Observation?patient=camille&_count=1", PHYSICIAN)
+    await scene.stage.ask("Observation?patient=camille&_count=150", PHYSICIAN)
+    assert asked_of(scene.upstream) == [str(LEAST_ASKED), "150"]
+
+
+async def test_no_page_is_larger_than_the_limit(scene: Scene) -> None:
+    scene.upstream.calls.clear()
+    assert (await scene.stage.ask("Observation?_count=99999", PHYSICIAN)).status == 200
+    assert asked_of(scene.upstream) == ["1000"]
+
+
+async def test_includes_stand_in_an_order_of_their_own(scene: Scene) -> None:
+    target = "Observation?patient=camille&_include=Observation:performer&_count=100"
+    reply = await scene.stage.ask(target, PHYSICIAN)
+    modes = [entry["search"]["mode"] for entry in reply.json["entry"]]
+    included = reply.ids[modes.index("include") :]
+    assert included == sorted(included)
+    assert len(included) > 1
+    assert modes == sorted(modes, reverse=True)
+
+
+async def test_a_search_by_post_pages_by_get(scene: Scene) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    body = b"patient=camille&_count=3"
+    posted = await scene.stage.ask("Observation/_search", PHYSICIAN, "POST", form, body)
+    assert posted.next
+    following = await scene.stage.ask(posted.next, PHYSICIAN)
+    gotten = await pages(scene.stage, "Observation?patient=camille&_count=3")
+    assert (posted.ids, following.ids) == (gotten[0].ids, gotten[1].ids)

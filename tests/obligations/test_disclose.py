@@ -1,0 +1,73 @@
+import orjson
+import pytest
+
+from proxy.decision.model import Decision, Obligations, Redaction
+from proxy.fhir.coding import Effect
+from proxy.fhir.content import Wanted
+from proxy.fhir.reader import EnvelopeReader
+from proxy.obligations.disclose import Judged, applying, disclose
+from proxy.obligations.redact import PseudonymKey
+from tests.obligations.cases import DEFINITIONS
+
+KEY = PseudonymKey(b"k" * 32)
+READER = EnvelopeReader(DEFINITIONS.resource_types, (), Wanted())
+PATIENT = b' {"resourceType":"Patient","id":"a", "telecom":[{"value":"0199"}],"x":1E+2}'
+PHONE = Redaction("remove", "Patient.telecom")
+
+
+def permitted(raw: bytes, *redactions: Redaction) -> Judged:
+    obligations = Obligations(frozenset(redactions))
+    return Judged(raw, READER.read(raw), Decision(Effect.PERMIT, (), obligations))
+
+
+def test_what_is_permitted_with_nothing_to_change_is_the_same_bytes() -> None:
+    assert disclose(permitted(PATIENT), KEY) == (PATIENT, ())
+    elsewhere = Redaction("remove", "Observation.note")
+    assert disclose(permitted(PATIENT, elsewhere), KEY) == (PATIENT, ())
+
+
+def test_what_is_to_be_redacted_leaves_without_it_and_says_which() -> None:
+    disclosed = disclose(permitted(PATIENT, PHONE), KEY)
+    assert b"0199" not in bytes(disclosed.body)
+    assert b"1E+2" in bytes(disclosed.body)
+    assert disclosed.redacted == ("Patient.telecom",)
+
+
+def test_a_contained_resource_is_redacted_too() -> None:
+    raw = orjson.dumps({"resourceType": "Coverage", "id": "c", "contained": [{"resourceType": "Patient", "id": "a", "telecom": [{"value": "0199"}]}]})  # fmt: skip
+    assert b"0199" not in bytes(disclose(permitted(raw, PHONE), KEY).body)
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        Judged(PATIENT, None, None),
+        Judged(PATIENT, READER.read(PATIENT), None),
+        Judged(PATIENT, None, Decision(Effect.PERMIT)),
+        Judged(PATIENT, READER.read(PATIENT), Decision(Effect.DENY)),
+    ],
+)
+def test_nothing_else_is_ever_disclosed(judged: Judged) -> None:
+    with pytest.raises(ValueError, match="only a permitted resource"):
+        disclose(judged, KEY)
+
+
+APPLYING = [
+    ("Patient.telecom", "Patient", b"{}", True),
+    ("*.text", "Patient", b"{}", True),
+    ("Patient.telecom", "Observation", b"{}", False),
+    ("Patient.telecom", "PatientX", b"{}", False),
+    ("Patient.telecom", "Observation", b'{"contained":[]}', True),
+    ("Patient.telecom", "Observation", b'{"cont\\u0061ined":[]}', True),
+    ("Patient.name", "Observation", b'{"display":"Ann"}', True),
+    ("Patient.identifier", "Observation", b'{"identifier":{}}', True),
+    ("Patient.name", "Observation", b"{}", False),
+]
+
+
+@pytest.mark.parametrize(("path", "rtype", "raw", "applies"), APPLYING)
+def test_which_redactions_may_find_something(
+    path: str, rtype: str, raw: bytes, *, applies: bool
+) -> None:
+    redaction = Redaction("remove", path)
+    assert (redaction in applying([redaction], rtype, raw)) is applies
