@@ -12,11 +12,22 @@ from proxy.fhir.envelope import UnreadableError
 _MOST_SEEN = 8192
 
 
-_CODE = re.compile(rb'"code"\s*:\s*"([^"\\]*)"')
+_CODE = re.compile(rb'"code"\s*:\s*"([^"]*)')
 
 
 INLINE = INLINE_LABEL.rpartition("/")[2].encode()
 """What the bytes of a resource hold when it has inline labels, unless it is escaped."""
+
+
+def _folded(code: str) -> str:
+    """The spelling in which codes are compared: without case and surrounding space, as loosely as any table may compare."""
+    # First to upper case, as code systems without case are compared: `straße` is `STRASSE` there.
+    return code.strip().upper().casefold()
+
+
+def may_hide(data: bytes) -> bool:
+    """Whether escapes inside could spell a letter or a slash otherwise: then bytes alone do not tell what stands there."""
+    return b"\\u" in data or b"\\/" in data
 
 
 class Wanted:
@@ -25,8 +36,8 @@ class Wanted:
     __slots__ = ("_seen", "codes", "prefixes")
 
     def __init__(self, codes: Iterable[str] = (), prefixes: Iterable[str] = ()) -> None:
-        self.codes = frozenset(code.lower().encode() for code in codes)
-        self.prefixes = tuple(sorted({prefix.lower().encode() for prefix in prefixes}))
+        self.codes = frozenset(map(_folded, codes))
+        self.prefixes = tuple(sorted(set(map(_folded, prefixes))))
         self._seen: dict[frozenset[bytes], bool] = {}
 
     def __or__(self, codes: frozenset[str]) -> "Wanted":
@@ -38,9 +49,9 @@ class Wanted:
     def __bool__(self) -> bool:
         return bool(self.codes or self.prefixes)
 
-    def __contains__(self, code: bytes) -> bool:
-        lower = code.lower()
-        return lower in self.codes or lower.startswith(self.prefixes)
+    def __contains__(self, code: str) -> bool:
+        folded = _folded(code)
+        return folded in self.codes or folded.startswith(self.prefixes)
 
     def any_in(self, data: bytes) -> bool:
         """Whether one of these codes stands in some JSON, as far as it has no escapes."""
@@ -50,7 +61,9 @@ class Wanted:
         if answer is None:
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
-            answer = self._seen[found] = any(code in self for code in found)
+            answer = self._seen[found] = any(
+                code.decode("utf-8", "replace") in self for code in found
+            )
         return answer
 
 
@@ -58,7 +71,7 @@ def tree_of(data: bytes) -> Any:
     """The JSON tree of a resource; `UnreadableError` when it is none."""
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise UnreadableError("not JSON") from None
 
 

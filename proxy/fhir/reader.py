@@ -17,7 +17,7 @@ import msgspec
 
 from proxy.fhir.coding import Coding, coding_of
 from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
-from proxy.fhir.content import INLINE, Wanted, codings_of, inline_labels, tree_of
+from proxy.fhir.content import INLINE, Wanted, codings_of, inline_labels, may_hide, tree_of
 from proxy.fhir.envelope import Envelope, Matter, Resource, UnreadableError
 from proxy.fhir.links import reference_of
 
@@ -136,7 +136,7 @@ class EnvelopeReader:
 
     def wanting(self, codes: frozenset[str], *, dates: bool) -> "EnvelopeReader":
         """A reader that looks for these codes and for clinical dates too; itself when it already does."""
-        known = all(code.encode() in self._wanted for code in codes)
+        known = all(code in self._wanted for code in codes)
         if known and (self._dated or not dates):
             return self
         other = object.__new__(EnvelopeReader)
@@ -168,7 +168,7 @@ class EnvelopeReader:
     def _is_plain(self, data: Resource) -> bool:
         """Whether nothing inside needs a second look: no inline label, no wanted code, no escape that could hide one."""
         data = bytes(data)
-        return b"\\" not in data and INLINE not in data and not self._wanted.any_in(data)
+        return not may_hide(data) and INLINE not in data and not self._wanted.any_in(data)
 
     def _envelope(self, raw: Resource, *, plain: bool) -> Envelope:
         try:
@@ -260,11 +260,9 @@ class EnvelopeReader:
         return meta.lastUpdated
 
     def _codes(self, data: bytes) -> frozenset[Coding]:
-        if not self._wanted or (b"\\" not in data and not self._wanted.any_in(data)):
+        if not self._wanted or (not may_hide(data) and not self._wanted.any_in(data)):
             return _NO_CODES
-        return frozenset(
-            coding for coding in codings_of(data) if coding.code.encode() in self._wanted
-        )
+        return frozenset(coding for coding in codings_of(data) if coding.code in self._wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +316,6 @@ def _labels(meta: _Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding
     labels = {coding_of(label.system, label.code) for label in meta.security or ()}
     for envelope in inner:
         labels |= envelope.labels
-    if INLINE in data or b"\\" in data:
+    if INLINE in data or may_hide(data):
         labels |= set(inline_labels(tree_of(data)))
     return frozenset(labels)
