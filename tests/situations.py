@@ -40,7 +40,7 @@ NURSE = Coding("http://terminology.hl7.org/CodeSystem/practitioner-role", "nurse
 PAYER = Coding("http://terminology.hl7.org/CodeSystem/v3-RoleClass", "PAYOR")
 
 
-def _principal(user: str, role: Coding | None, purpose: str) -> Principal:
+def principal_of(user: str, role: Coding | None, purpose: str) -> Principal:
     kinds = {"Patient": PrincipalKind.PATIENT, "RelatedPerson": PrincipalKind.RELATED_PERSON}
     return Principal(
         issuer="i",
@@ -57,7 +57,7 @@ def _principal(user: str, role: Coding | None, purpose: str) -> Principal:
 
 
 principals = st.builds(
-    _principal,
+    principal_of,
     st.sampled_from(["Practitioner/dr-martin", "Practitioner/dr-vernay", "Patient/camille", "RelatedPerson/m"]),
     st.sampled_from([DOCTOR, NURSE, PAYER, None]),
     st.sampled_from(["TREAT", "PATRQT", "FAMRQT", "HRESCH"]),
@@ -120,14 +120,14 @@ class Situation:
         return decide_resource(case, self.envelope, Facts(closure, NOW, known))
 
 
-def _envelope(resource: Json) -> Envelope:
-    return READER.read(orjson.dumps({**resource, "id": "x"}))
+def envelope_of(resource: Json) -> Envelope:
+    return READER.read(orjson.dumps({"resourceType": "Observation", **resource, "id": "x"}))
 
 
 situations = st.builds(
     Situation,
     principals,
-    observations().map(_envelope),
+    observations().map(envelope_of),
     consents.map(tuple),
     memberships.map(tuple),
 )

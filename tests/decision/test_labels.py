@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+
+from proxy.decision.labels import effective_labels
+from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
+from tests.situations import BASELINE, envelope_of
+
+LOINC = "http://loinc.org"
+
+
+def c(code: str) -> Coding:
+    return Coding(CONFIDENTIALITY, code)
+
+
+HIV, VIP = Coding(ACT_CODE, "HIV"), Coding("http://labels.example.org", "VIP")
+
+CASES = [
+    (set(), "N", set()),
+    ({c("N")}, "N", set()),
+    ({c("U")}, "U", set()),
+    ({c("N"), c("R")}, "R", set()),
+    ({c("V"), c("L")}, "V", set()),
+    ({HIV}, "R", set()),
+    ({HIV, c("N")}, "R", set()),
+    ({HIV, c("V")}, "V", set()),
+    ({VIP}, "N", {VIP}),
+    ({Coding("", "R")}, "N", {Coding("", "R")}),
+    ({c("X")}, "R", {c("X")}),
+    ({c("r")}, "R", {c("r")}),
+    ({Coding("", "")}, "N", {Coding("", "")}),
+]
+
+
+@pytest.mark.parametrize(("own", "confidentiality", "unknown"), CASES)
+def test_the_highest_label_counts_and_an_unknown_one_is_told(
+    own: set[Coding], confidentiality: str, unknown: set[Coding]
+) -> None:
+    labels = effective_labels(envelope_of({}).labelled(frozenset(own)), BASELINE)
+    assert labels.confidentiality == confidentiality
+    assert labels.unknown == frozenset(unknown)
+    levels = [one for one in labels.codings if one.system == CONFIDENTIALITY]
+    assert levels == [c(confidentiality)]
+
+
+def test_a_code_that_a_rule_knows_is_a_label() -> None:
+    plain = effective_labels(envelope_of({}), BASELINE)
+    coded = {"code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "F10.2"}]}}
+    labels = effective_labels(envelope_of(coded), BASELINE)
+    assert plain.confidentiality == "N"
+    assert labels.confidentiality == "R"
+    assert Coding(ACT_CODE, "SUD") in labels.codings
+
+
+@pytest.mark.parametrize(("unlabelled", "confidentiality"), [("N", "N"), ("R", "R"), ("deny", "")])
+def test_the_policy_says_what_is_unlabelled(unlabelled: str, confidentiality: str) -> None:
+    policies = replace(BASELINE, unlabelled=unlabelled)  # type: ignore[arg-type]  # (one of its three words)
+    labels = effective_labels(envelope_of({}), policies)
+    assert labels.confidentiality == confidentiality
+    assert (labels.rank is None) == (not confidentiality)

@@ -1,0 +1,106 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.decision.rules import About, Ternary, by_effect, compile_rule, matches, stand
+from proxy.facts.model import ActorClosure
+from proxy.fhir.coding import CONFIDENTIALITY, Coding, Effect
+from proxy.policy.model import Rule
+from tests.situations import BASELINE, DOCTOR, NURSE, PAYER, principal_of
+
+RULE = {"id": "r", "effect": "deny"}
+ABOUT = About("Observation", frozenset({Coding(CONFIDENTIALITY, "R")}), 4, frozenset({"care-team"}), frozenset(), frozenset({"permit"}))  # fmt: skip
+
+
+def rule(effect: str = "deny", **target: Any) -> Any:
+    read = Rule.model_validate_json(json.dumps({"id": "r", "effect": effect, "target": target}))
+    return compile_rule(read, BASELINE)
+
+
+RESOURCES: list[tuple[dict[str, Any], About, Ternary]] = [
+    ({"resource": {"type": ["Observation"]}}, ABOUT, True),
+    ({"resource": {"type": ["Condition", "Patient"]}}, ABOUT, False),
+    ({"resource": {"confidentiality_above": "N"}}, ABOUT, True),
+    ({"resource": {"confidentiality_above": "R"}}, ABOUT, False),
+    ({"resource": {"confidentiality_above": "N"}}, ABOUT.__class__("Observation", frozenset(), None, frozenset(), frozenset(), frozenset()), None),
+    ({"resource": {"label": ["v3-Confidentiality#R"]}}, ABOUT, True),
+    ({"resource": {"label": ["v3-Confidentiality#V"]}}, ABOUT, False),
+    ({"principal": {"relationship": ["care-team", "guardian"]}}, ABOUT, True),
+    ({"principal": {"relationship": ["guardian"]}}, ABOUT, False),
+    ({"consent": ["permit"]}, ABOUT, True),
+    ({"consent": ["none"]}, ABOUT, False),
+    ({"resource": {"type": ["Observation"]}, "consent": ["none"]}, ABOUT, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "about", "match"), RESOURCES)
+def test_all_that_a_target_says_must_fit(
+    target: dict[str, Any], about: About, match: Ternary
+) -> None:
+    assert matches(rule(**target), about) is match
+
+
+def unknown(proven: frozenset[str]) -> About:
+    return About("Observation", frozenset(), 3, None, proven, frozenset())
+
+
+RELATIONS: list[tuple[list[str], frozenset[str], Ternary]] = [
+    (["care-team"], frozenset(), None),
+    (["author"], frozenset(), False),
+    (["author"], frozenset({"author"}), True),
+    (["care-team", "author"], frozenset({"author"}), True),
+    (["care-team", "author"], frozenset(), None),
+]
+
+
+@pytest.mark.parametrize(("wanted", "proven", "match"), RELATIONS)
+def test_a_relationship_that_could_not_be_looked_up_is_unknown(
+    wanted: list[str], proven: frozenset[str], match: Ternary
+) -> None:
+    assert matches(rule(principal={"relationship": wanted}), unknown(proven)) is match
+
+
+STANDING: list[tuple[dict[str, Any], Coding | None, bool, bool, list[bool]]] = [
+    # target, role of the caller, all roles known, permit or deny; certainty of the one rule that stands
+    ({"principal": {"role": ["physician"]}}, DOCTOR, True, True, [True]),
+    ({"principal": {"role": ["physician"]}}, NURSE, True, True, []),
+    ({"principal": {"role": ["physician"]}}, NURSE, False, True, []),
+    ({"principal": {"role": ["insurer"]}}, NURSE, False, False, [False]),
+    ({"principal": {"role": ["insurer"]}}, NURSE, True, False, []),
+    ({"principal": {"role": ["insurer"]}}, PAYER, False, False, [True]),
+    ({"purpose": ["TREAT"]}, DOCTOR, True, True, [True]),
+    ({"purpose": ["HRESCH"]}, DOCTOR, True, True, []),
+    ({"interaction": ["vread"]}, DOCTOR, True, True, []),
+    ({"principal": {"kind": ["patient"]}}, DOCTOR, True, True, []),
+    ({"principal": {"client": ["other"]}}, DOCTOR, True, True, []),
+    ({"principal": {"organization_type": ["insurer"]}}, DOCTOR, True, False, []),
+    ({"principal": {"organization_type": ["insurer"]}}, DOCTOR, False, False, [False]),
+]
+
+
+@pytest.mark.parametrize(("target", "role", "complete", "permits", "certain"), STANDING)
+def test_which_rules_stand_before_any_resource_is_known(
+    target: dict[str, Any],
+    role: Coding | None,
+    *,
+    complete: bool,
+    permits: bool,
+    certain: list[bool],
+) -> None:
+    one = rule("permit" if permits else "deny", **target)
+    who = principal_of("Practitioner/x", role, "TREAT")
+    standing = stand([one], who, ActorClosure(complete=complete), who.purposes, "read")
+    assert [found.certain for found in standing] == certain
+    assert by_effect(standing)[Effect.PERMIT if permits else Effect.DENY] == standing
+
+
+@given(st.sampled_from(BASELINE.rules))
+def test_every_rule_that_ships_compiles_to_what_it_says(written: Rule) -> None:
+    compiled = compile_rule(written, BASELINE)
+    assert compiled.effect is Effect(written.effect)
+    assert bool(compiled.roles) == bool(written.target.principal.role)
+    assert len(compiled.labels) == len(set(written.target.resource.label))
+    assert compiled.sentence
