@@ -174,6 +174,21 @@ async def compare(bare: Device, rewriting: Device, gateway: Device) -> None:
         )
 
 
+async def memory(pid: int, url: str) -> None:
+    """Prints the most memory a worker ever held while 100 clients read pages of 200 kB."""
+    page = SHAPES[1]
+    await load(
+        url,
+        Shape(page.name, page.path, 2000, 100, None),
+        development_token(CLAIMS, None, time.time()),
+    )
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1000
+    print(
+        f"resident memory, 100 clients reading pages of 200 kB: at most {peak:.0f} MB (budget 200 MB)"
+    )
+
+
 async def lookups(upstream: str) -> None:
     """Counts what 1,000 patients on one page cost upstream when no fact is known yet."""
     with tempfile.TemporaryDirectory() as name:
@@ -199,6 +214,7 @@ def main() -> None:
             running(0, "proxy", "serve", "--config", str(config)) as (pid, url),
         ):
             asyncio.run(compare(bare, rewriting, (pid, url.removesuffix("/fhir"))))
+            asyncio.run(memory(pid, url.removesuffix("/fhir")))
         asyncio.run(lookups(upstream))
 
 

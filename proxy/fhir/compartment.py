@@ -7,16 +7,16 @@ can open them, if it names them `universal`.
 Source: FHIR R4 CompartmentDefinition/patient and R5 (https://hl7.org/fhir/R4/compartmentdefinition-patient.html).
 """
 
-_SUBJECT = """AdverseEvent Basic BiologicallyDerivedProductDispense CarePlan CareTeam ChargeItem ClinicalImpression Composition
-Condition Contract DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference Encounter
-EncounterHistory Flag GenomicStudy Goal GuidanceResponse ImagingSelection ImagingStudy Invoice List Measure
+_SUBJECT = """AdverseEvent Basic CarePlan CareTeam ChargeItem ClinicalImpression Composition
+Condition Contract DeviceDispense DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference Encounter
+EncounterHistory Flag GenomicStudy Goal GuidanceResponse ImagingSelection ImagingStudy Invoice List
 MeasureReport Media MedicationAdministration MedicationDispense MedicationRequest MedicationStatement MolecularSequence
 NutritionIntake NutritionOrder Observation Procedure QuestionnaireResponse RequestGroup RequestOrchestration
 RiskAssessment ServiceRequest Specimen Communication CommunicationRequest""".split()  # noqa: SIM905
-_PATIENT = """AllergyIntolerance BodyStructure Claim ClaimResponse CoverageEligibilityRequest
+_PATIENT = """AllergyIntolerance BiologicallyDerivedProductDispense BodyStructure Claim ClaimResponse CoverageEligibilityRequest
 CoverageEligibilityResponse DetectedIssue DeviceUsage EpisodeOfCare ExplanationOfBenefit FamilyMemberHistory Immunization
 ImmunizationEvaluation ImmunizationRecommendation MolecularSequence RelatedPerson SupplyDelivery VisionPrescription
-Device DeviceUseStatement""".split()  # noqa: SIM905
+Device""".split()  # noqa: SIM905
 
 ABOUT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_SUBJECT, ("subject",)),
@@ -32,12 +32,13 @@ ABOUT: dict[str, tuple[str, ...]] = {
     "Coverage": ("beneficiary", "subscriber"),
     "DetectedIssue": ("patient", "subject"),
     "DeviceAssociation": ("subject",),
-    "DeviceUseStatement": ("subject", "patient"),
     "EnrollmentRequest": ("candidate",),
     "Group": ("member.entity",),
     "ImagingStudy": ("subject",),
+    "InventoryItem": ("instance.subject",),
     "Linkage": ("item.resource",),
     "MolecularSequence": ("patient", "subject"),
+    "NutritionOrder": ("patient", "subject"),
     "Observation": ("subject", "focus"),
     "Person": ("link.target",),
     "Provenance": ("patient", "target"),
@@ -45,6 +46,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
     "Schedule": ("actor",),
     "SupplyRequest": ("deliverTo", "deliverFor"),
     "Task": ("for", "focus"),
+    "Transport": ("for", "focus"),
 }
 """Type → elements whose Patient references say whom the resource is about."""
 

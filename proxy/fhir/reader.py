@@ -87,13 +87,26 @@ def _resource_struct(rtype: str) -> type[msgspec.Struct]:
         ("contained_", list[msgspec.Raw] | None, None),
     ]
     fields += _fields(rtype, references, _Reference)
-    dated = [
-        path for path in _split(DATES.get(rtype, ())) if path[0] not in {f[0][:-1] for f in fields}
-    ]
+    dates = [one for path in DATES.get(rtype, ()) for one in _with_end(path)]
+    dated = [path for path in _split(dates) if path[0] not in {f[0][:-1] for f in fields}]
     fields += _fields(rtype + "_date", dated, str)
     return msgspec.defstruct(
         rtype, fields, tag_field="resourceType", tag=rtype, rename=_spelled, gc=False
     )
+
+
+def _with_end(path: str) -> tuple[str, ...]:
+    """A date; of a Period its end too."""
+    return (path, path.removesuffix("start") + "end") if path.endswith(".start") else (path,)
+
+
+def _span(period: Any) -> str:
+    """A Period as `start/end`, an open end as far away as dates go; empty when it says nothing."""
+    start, end = getattr(period, "start_", None), getattr(period, "end_", None)
+    return f"{start or _FIRST}/{end or _LAST}" if start or end else ""
+
+
+_FIRST, _LAST = "0001", "9999"
 
 
 def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
@@ -107,6 +120,14 @@ def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
         yield from _values(getattr(node, steps[0] + "_", None), steps[1:])
     else:
         yield node
+
+
+def _dates_at(node: Any, steps: tuple[str, ...]) -> Iterator[str]:
+    """Every date at the end of the steps; of a Period that begins there, the whole of it (decisions §4 `dataPeriod`)."""
+    if steps[-1] == "start" and len(steps) > 1:
+        yield from map(_span, _values(node, steps[:-1]))
+    else:
+        yield from (value for value in _values(node, steps) if isinstance(value, str))
 
 
 _ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
@@ -254,8 +275,8 @@ class EnvelopeReader:
 
     def _date(self, node: Any, plan: "_Plan", meta: _Meta) -> str:
         for element in plan.dates:
-            for value in _values(node, element.steps):
-                if value and isinstance(value, str):
+            for value in _dates_at(node, element.steps):
+                if value:
                     return value
         return meta.lastUpdated
 
