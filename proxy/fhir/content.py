@@ -15,7 +15,8 @@ _MOST_SEEN = 8192
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)')
 
 
-INLINE = INLINE_LABEL.rpartition("/")[2].encode()
+_INLINE_NAME = INLINE_LABEL.rpartition("/")[2]
+INLINE = _INLINE_NAME.encode()
 """What the bytes of a resource hold when it has inline labels, unless it is escaped."""
 
 
@@ -27,7 +28,8 @@ def _folded(code: str) -> str:
 
 def may_hide(data: bytes) -> bool:
     """Whether escapes inside could spell a letter or a slash otherwise: then bytes alone do not tell what stands there."""
-    return b"\\u" in data or b"\\/" in data
+    # One byte is found at the speed of memory, two are not: most resources have no backslash at all.
+    return b"\\" in data and (b"\\u" in data or b"\\/" in data)
 
 
 class Wanted:
@@ -61,8 +63,9 @@ class Wanted:
         if answer is None:
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
+            # an escape may spell white space around the code (`\\n`), which is taken off when it is compared
             answer = self._seen[found] = any(
-                code.decode("utf-8", "replace") in self for code in found
+                b"\\" in code or code.decode("utf-8", "replace") in self for code in found
             )
         return answer
 
@@ -99,7 +102,8 @@ def codings_of(data: bytes) -> Iterator[Coding]:
 def inline_labels(tree: Any) -> Iterator[Coding]:
     """Values of the DS4P inline label extension, at any depth (standards LBL-9..11)."""
     for node in nodes_of(tree):
-        if node.get("url") == INLINE_LABEL:
+        # However the URL is spelled: an older or versioned one must not make the label vanish.
+        if str(node.get("url", "")).partition("|")[0].endswith("/" + _INLINE_NAME):
             value = node.get("valueCoding")
             value = value if isinstance(value, dict) else {}
             system, code = value.get("system"), value.get("code")
