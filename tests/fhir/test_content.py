@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import orjson
 import pytest
 from hypothesis import given
@@ -48,7 +50,7 @@ def test_nothing_wanted_is_nowhere() -> None:
 
 codes = st.text(st.characters(codec="utf-8", exclude_characters='"\\'), max_size=5)
 several = st.lists(codes, max_size=3)
-CASES = (str, str.upper, str.lower, str.title, str.casefold, str.swapcase)
+CASES: tuple[Callable[[str], str], ...] = (str.upper, str.lower, str.title, str.casefold, str.strip)
 
 
 @given(several, st.lists(codes, min_size=1, max_size=3), codes, st.data())
@@ -133,6 +135,13 @@ def test_what_is_no_json_is_unreadable(data: bytes) -> None:
 @given(json_text())
 def test_every_object_is_visited_once(text: str) -> None:
     assert len(list(nodes_of(tree_of(text.encode())))) == len(objects(orjson.loads(text)))
+
+
+def test_a_deep_tree_is_walked_without_recursion() -> None:
+    deep: object = {"code": "bottom"}
+    for _ in range(50_000):
+        deep = [deep]
+    assert [node["code"] for node in nodes_of(deep)] == ["bottom"]
 
 
 def objects(tree: object) -> list[object]:

@@ -1,12 +1,14 @@
+import json
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, INLINE_LABEL, Coding
-from proxy.fhir.content import Wanted
+from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, INLINE_LABEL, Coding, coding_of
+from proxy.fhir.content import Wanted, inline_labels, nodes_of
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.envelope import Envelope, UnreadableError
 from proxy.fhir.reader import EnvelopeReader
@@ -16,6 +18,7 @@ from tests.strategies import json_text, observations
 Json = dict[str, Any]
 BASES = ("http://gateway.example.org/fhir", "http://upstream.example.org/fhir")
 TYPES = definitions_of("4.0.1").resource_types | definitions_of("5.0.0").resource_types
+FEW = ("Observation", "Condition", "Patient", "Binary")
 READER = EnvelopeReader(TYPES, BASES, Wanted(["75622-1"], ["F11"]))
 
 
@@ -60,11 +63,13 @@ ABOUT: list[tuple[Json, set[str] | None]] = [
     ({"resourceType": "Appointment", "id": "a", "participant": [{"actor": {"reference": "Patient/a"}}, {"actor": {"reference": "Practitioner/p"}}, {"status": "x"}, {"actor": {"reference": "Patient/b"}}]}, {"Patient/a", "Patient/b"}),
     ({"resourceType": "Group", "id": "g", "member": [{"entity": {"reference": "Patient/a"}}]}, {"Patient/a"}),
     ({"resourceType": "Account", "id": "a", "subject": [{"reference": "Patient/a"}, {"reference": "Patient/b"}]}, {"Patient/a", "Patient/b"}),
+    ({"resourceType": "NutritionOrder", "id": "n", "patient": {"reference": "Patient/a"}}, {"Patient/a"}),
+    ({"resourceType": "NutritionOrder", "id": "n", "subject": {"reference": "Patient/a"}}, {"Patient/a"}),
     ({"resourceType": "Task", "id": "t", "for": {"reference": "Patient/a"}}, {"Patient/a"}),
     (observation(contained=[{"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/b"}}]), {"Patient/a", "Patient/b"}),
     (observation(contained=[{"resourceType": "Condition", "id": "c", "subject": {"reference": "#x"}}]), None),
     (observation(contained=[{"resourceType": "Bundle", "id": "c"}]), None),
-    (observation(contained=[{"resourceType": "Patient", "id": "p"}]), {"Patient/a", "Patient/p"}),
+    (observation(contained=[{"resourceType": "Patient", "id": "p"}]), None),
 ]  # fmt: skip
 
 
@@ -189,6 +194,178 @@ def test_many_are_read_as_each_is_read_alone(resources: list[Json]) -> None:
     whole = b"[" + b",".join(raws) + b"]"
     assert READER.read_all(raws, whole) == [READER.read(raw) for raw in raws]
     assert READER.read_all(raws) == READER.read_all(raws, whole)
+
+
+DATED: list[tuple[Json, str]] = [
+    ({"effectiveDateTime": "2026-05"}, "2026-05"),
+    ({"effectiveDateTime": "2026-05", "issued": "2026-06-01T00:00:00Z"}, "2026-05"),
+    ({"effectivePeriod": {"start": "2022", "end": "2024-03-01"}}, "2022/2024-03-01"),
+    ({"effectivePeriod": {"start": "2022"}}, "2022/9999"),
+    ({"effectivePeriod": {"end": "2022"}}, "0001/2022"),
+    ({"effectivePeriod": {}, "issued": "2026-06-01T00:00:00Z"}, "2026-06-01T00:00:00Z"),
+    ({"effectiveTiming": {"code": {}}, "meta": {"lastUpdated": "2026-07-01T00:00:00Z"}}, "2026-07-01T00:00:00Z"),
+    ({}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "date"), DATED)
+def test_the_clinical_date_is_the_first_that_is_there_and_a_period_is_whole(
+    more: Json, date: str
+) -> None:
+    dated = READER.wanting(frozenset(), dates=True)
+    assert dated.read(orjson.dumps(observation(**more))).date == date
+    assert READER.read(orjson.dumps(observation(**more))).date == ""
+
+
+def test_dates_are_looked_for_without_losing_codes_and_by_a_reader_of_its_own() -> None:
+    dated = READER.wanting(frozenset(), dates=True)
+    assert dated is not READER
+    assert dated.wanting(frozenset(), dates=False) is dated
+    assert READER.wanting(frozenset({"f11.9"}), dates=False) is READER
+    more = dated.wanting(frozenset({"new"}), dates=False)
+    raw = orjson.dumps(
+        observation(effectiveDateTime="2026", code={"coding": [{"code": "F11.9"}, {"code": "NEW"}]})
+    )
+    assert more.read(raw).date == "2026"
+    assert more.read(raw).codes == {Coding("", "F11.9"), Coding("", "NEW")}
+    assert dated.read(raw).codes == {Coding("", "F11.9")}
+
+
+# ---- many at once, and each alone --------------------------------------------------------------------------------------
+
+
+def escaped(text: str, places: set[int]) -> str:
+    """A JSON string with some characters written as `\\uXXXX`."""
+    return '"' + "".join(
+        f"\\u{ord(one):04x}" if place in places or one in '"\\' or ord(one) < 32 else one
+        for place, one in enumerate(text)
+    ) + '"'  # fmt: skip
+
+
+words = st.one_of(
+    st.sampled_from(["code", "75622-1", "F11", "f11.2", " F11 ", "R", "V", "Patient/a", "Patient/b", "Group/g", "#p", "#", "2026", INLINE_LABEL, CONFIDENTIALITY, "http://loinc.org", 'a"b', "back\\slash", "é"]),
+    st.text(st.characters(codec="utf-8", max_codepoint=0x2FF), max_size=4),
+)  # fmt: skip
+strings = st.one_of(
+    words.map(lambda text: escaped(text, set())),
+    st.builds(escaped, words, st.sets(st.integers(0, 40), max_size=3)),
+)
+SPACE = st.sampled_from(["", "", " ", "\n\t"])
+KNOWN_KEYS = st.sampled_from(["code", "system", "url", "valueCoding", "extension", "coding", "reference", "text"])  # fmt: skip
+
+
+def written(pairs: list[tuple[str, str]], space: str) -> str:
+    return "{" + ",".join(f"{space}{key}{space}:{space}{value}" for key, value in pairs) + "}"
+
+
+keys = st.one_of(
+    KNOWN_KEYS.map(lambda key: f'"{key}"'),
+    st.builds(escaped, KNOWN_KEYS, st.sets(st.integers(0, 5), max_size=2)),
+    strings,
+)
+content = st.recursive(
+    st.one_of(strings, json_text()),
+    lambda inner: st.one_of(
+        st.builds(written, st.lists(st.tuples(keys, inner), max_size=4), SPACE),
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]"),
+    ),
+    max_leaves=6,
+)
+codings = st.builds(
+    lambda system, code, space: written([('"system"', system), ('"code"', code)], space),
+    strings, strings, SPACE,
+)  # fmt: skip
+references = st.builds(
+    lambda value, space: written([('"reference"', value)], space), strings, SPACE
+)
+metas = st.lists(codings, max_size=2).map(lambda labels: f'{{"security":[{",".join(labels)}]}}')
+members = st.one_of(
+    st.tuples(st.sampled_from(['"subject"', '"subj\\u0065ct"']), references),
+    st.tuples(st.just('"performer"'), references.map(lambda one: f"[{one}]")),
+    st.tuples(st.just('"focus"'), references.map(lambda one: f"[{one}]")),
+    st.tuples(st.just('"meta"'), metas),
+    st.tuples(st.just('"effectiveDateTime"'), strings),
+    st.tuples(st.just('"code"'), codings.map(lambda one: f'{{"coding":[{one}]}}')),
+    st.tuples(st.just('"code"'), codings.map(lambda one: f'{{"extension":[{{"url":"{INLINE_LABEL}","valueCoding":{one}}}]}}')),
+    st.tuples(st.sampled_from(['"component"', '"extension"', '"note"']), content),
+    st.tuples(keys, content),
+)  # fmt: skip
+bodies = st.builds(
+    lambda rtype, own, more, space: written(
+        [('"resourceType"', f'"{rtype}"'), ('"id"', f'"{own}"'), *more], space
+    ),
+    st.sampled_from(["Observation", "Condition", "Patient", "Binary", "Nonsense"]),
+    st.sampled_from(["a", "b"]),
+    st.lists(members, max_size=4, unique_by=lambda pair: pair[0]),
+    SPACE,
+)
+resources = st.one_of(
+    bodies,
+    st.builds(
+        lambda outer, inner: outer[:-1] + ',"contained":[' + ",".join(inner) + "]}",
+        bodies,
+        st.lists(bodies, min_size=1, max_size=2),
+    ),
+)
+
+
+@given(
+    written_ones=st.lists(resources, max_size=4),
+    around=content,
+    wanted=st.lists(words, max_size=2),
+    dates=st.booleans(),
+)
+@settings(max_examples=300)
+def test_a_page_is_read_as_each_of_its_resources_alone_however_they_are_written(
+    written_ones: list[str], around: str, wanted: list[str], dates: bool
+) -> None:
+    reader = EnvelopeReader(FEW, BASES, Wanted(["75622-1"], ["F11"]))
+    reader = reader.wanting(frozenset(wanted), dates=dates)
+    raws = [one.encode() for one in written_ones]
+    whole = f'{{"around":{around},"entry":[{",".join(written_ones)}]}}'.encode()
+    together = reader.read_all([msgspec.Raw(one) for one in raws], whole)
+    assert [whole_of(one) for one in together] == [
+        whole_of(alone(one, wanted, dates)) for one in raws
+    ]
+    assert together == reader.read_all(raws)
+
+
+def alone(raw: bytes, wanted: list[str], dates: bool) -> Envelope | None:
+    """One resource, read by a reader that never saw another."""
+    fresh = EnvelopeReader(FEW, BASES, Wanted(["75622-1", *wanted], ["F11"]))  # fmt: skip
+    try:
+        return fresh.wanting(frozenset(), dates=dates).read(raw)
+    except UnreadableError:
+        return None
+
+
+def whole_of(envelope: Envelope | None) -> Json | None:
+    """What an envelope says, the Matter by its content instead of its identity."""
+    if envelope is None:
+        return None
+    said = {name: getattr(envelope, name) for name in Envelope.__struct_fields__}
+    matter = said.pop("matter")
+    told = ("type", "labels", "patients", "authors", "profiles")
+    assert matter is None or all(getattr(matter, name) == said[name] for name in told)
+    return {**said, "shared": matter is not None}
+
+
+@given(written_one=resources, wanted=st.lists(words, max_size=2))
+def test_no_code_and_no_label_is_overlooked(written_one: str, wanted: list[str]) -> None:
+    """Against the plain way: decode all, walk all."""
+    raw = written_one.encode()
+    wanting = Wanted(["75622-1", *wanted], ["F11"])
+    try:
+        envelope = EnvelopeReader(FEW, BASES, wanting).read(raw)
+    except UnreadableError:
+        return
+    tree = json.loads(raw)
+    assert envelope.codes == {
+        coding_of(node["system"] if isinstance(node.get("system"), str) else "", node["code"])
+        for node in nodes_of(tree)
+        if isinstance(node.get("code"), str) and node["code"] in wanting
+    }
+    assert envelope.labels >= set(inline_labels(tree))
 
 
 @given(content=json_text())
