@@ -18,7 +18,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CALLERS: dict[str, Any] = {
     "care-team-physician": "care-team-physician",
     "care-team-nurse": "care-team-nurse",
-    "denied-clinician": "denied-clinician",
     "outside-clinician": "outside-clinician",
     "psychiatrist": "psychiatrist",
     "patient": "patient",

@@ -116,7 +116,7 @@ def more() -> list[Thing]:
             )
         )
         rows += [hidden(f"gap-{n}-{m}", "camille", n + m) for m in range(n % 4)]
-    rows += [hidden(f"run-b{n}", "camille", n) for n in range(25)]
+    rows += [hidden(f"run-b{n}", "susan", n) for n in range(25)]
     rows += [observation(f"last-{n}", "ines", n) for n in range(3)]
     rows += [
         observation(f"noe-{n}", "noe", n, code={"text": f"{CANARY}noe-{n}"}) for n in range(30)

@@ -1,0 +1,70 @@
+"""Whose tokens are believed, and with which keys."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.app.callers import identifier_of
+from proxy.errors import CallerError, ProxyError, Refusal
+from proxy.fhir.interaction import RawRequest
+from proxy.identity.principal import Principal
+from proxy.settings import load_settings
+from tests.stage import JWKS, NOW, authorization, configuration
+
+
+def request(headers: dict[str, str]) -> RawRequest:
+    return RawRequest(
+        "GET", "/fhir/Patient/a", {k.lower(): v for k, v in headers.items()}, b"", "r"
+    )
+
+
+async def identified(folder: Path, who: object, now: float = NOW, **env: str) -> Principal:
+    async def fetch(address: str) -> bytes:
+        assert address == "https://idp.example.org/keys"
+        return JWKS
+
+    settings = load_settings(configuration(folder, "http://127.0.0.1:1/fhir", 0, 0), env)
+    identify = identifier_of(settings, (), lambda: now, fetch)
+    return await identify(request(authorization(who)))  # type: ignore[arg-type]  # (a person, or claims)
+
+
+async def test_a_token_of_an_issuer_that_is_trusted_names_its_caller(tmp_path: Path) -> None:
+    principal = await identified(tmp_path, "care-team-physician")
+    assert (principal.fhir_user, principal.purposes) == (
+        "Practitioner/dr-martin",
+        frozenset({"TREAT"}),
+    )
+
+
+NOT_BELIEVED = {
+    "signed by another": {"like": "patient", "signed": "elsewhere"},
+    "of another issuer": {"like": "patient", "iss": "https://other.example.org"},
+    "for another audience": {"like": "patient", "aud": "https://other.example.org"},
+}
+
+
+@pytest.mark.parametrize("name", NOT_BELIEVED)
+async def test_no_other_token_is_believed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CallerError) as refused:
+        await identified(tmp_path, NOT_BELIEVED[name])
+    assert refused.value.refusal is Refusal.BAD_TOKEN
+
+
+async def test_the_clock_of_the_gateway_counts(tmp_path: Path) -> None:
+    with pytest.raises(CallerError):
+        await identified(tmp_path, "patient", NOW + 7200)
+
+
+async def test_a_key_file_may_be_replaced_while_the_gateway_runs(tmp_path: Path) -> None:
+    settings = load_settings(configuration(tmp_path, "http://127.0.0.1:1/fhir", 0, 0), {})
+
+    async def fetch(_: str) -> bytes:
+        raise OSError("not asked")
+
+    (tmp_path / "keys.json").write_bytes(b'{"keys":[]}')
+    identify = identifier_of(settings, (), lambda: NOW, fetch)
+    with pytest.raises(ProxyError):
+        await identify(request(authorization("patient")))
+    (tmp_path / "keys.json").write_bytes(JWKS)
+    fresh = identifier_of(settings, (), lambda: NOW, fetch)
+    assert (await fresh(request(authorization("patient")))).fhir_user == "Patient/camille"
