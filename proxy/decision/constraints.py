@@ -5,7 +5,7 @@ permit and matches a deny (threats T-197): everywhere below, `doubt` is the answ
 ordered U<L<M<N<R<V: a permit covers that and lower, a deny that and higher (X-5). Pure, total.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
@@ -40,13 +40,18 @@ _BEHIND: dict[str, frozenset[str]] = {
 }
 
 
+def _as_written(coding: Coding) -> Coding:
+    return coding
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of the Consents of one patient.
 
     `action` is a consentaction code (`access`); `purposes` v3-ActReason codes. `envelope.labels` are the *effective*
     labels. `mentions` are those of `mentions_wanted` that occur in the resource; `None` = not looked for.
-    `recognised` are the code systems of labels that the house's own terms explain.
+    `recognised` are the code systems of labels that the house's own terms explain; `normal` gives the one spelling that
+    they have for a coding, so that a Consent and a resource may spell it differently.
     """
 
     closure: ActorClosure
@@ -57,6 +62,7 @@ class Question:
     zone: tzinfo
     mentions: frozenset[str] | None = None
     recognised: frozenset[str] = frozenset()
+    normal: Callable[[Coding], Coding] = _as_written
 
 
 class Context(NamedTuple):
@@ -96,7 +102,7 @@ def covers_content(node: Provision, question: Question, *, doubt: bool) -> bool:
     """Whether the resource lies inside a provision."""
     if node.labels and not _covers_labels(node, question, doubt=doubt):
         return False
-    if node.codes and node.codes.isdisjoint(question.envelope.codes):
+    if node.codes and not _covers_codes(node, question, doubt=doubt):
         return False
     return all(_any(answers, doubt=doubt) for answers in _answers(node, question, doubt=doubt))
 
@@ -188,11 +194,25 @@ def _sorted(labels: frozenset[Coding]) -> _Labels:
     return _Labels(ranks, sensitive, known - ranked - sensitive, labels - known)
 
 
+def _covers_codes(node: Provision, question: Question, *, doubt: bool) -> bool:
+    """Whether the resource bears one of the codes; one without system, or in other letters, may be it."""
+    stated = frozenset(map(question.normal, node.codes))
+    own = frozenset(map(question.normal, question.envelope.codes))
+    if not doubt or not stated.isdisjoint(own):
+        return not stated.isdisjoint(own)
+    return any(_may_be(one, other) for one in stated for other in own)
+
+
+def _may_be(one: Coding, other: Coding) -> bool:
+    same_system = one.system == other.system or not (one.system and other.system)
+    return same_system and one.code.casefold() == other.code.casefold()
+
+
 def _covers_labels(node: Provision, question: Question, *, doubt: bool) -> bool:
-    stated, own = _sorted(node.labels), _sorted(question.envelope.labels)
+    spelled = frozenset(map(question.normal, node.labels))
+    stated, own = _sorted(spelled), _sorted(question.envelope.labels)
     unknown = any(
-        label.system not in question.recognised and label not in node.labels
-        for label in own.unknown
+        label.system not in question.recognised and label not in spelled for label in own.unknown
     )
     if doubt:
         return unknown or _is_denied(stated, own)
@@ -200,8 +220,8 @@ def _covers_labels(node: Provision, question: Question, *, doubt: bool) -> bool:
 
 
 def _is_denied(stated: _Labels, own: _Labels) -> bool:
-    """One label that is denied is enough; a misspelled code of a system we know may mean any."""
-    if any(label.system in (CONFIDENTIALITY, ACT_CODE) for label in stated.unknown):
+    """One label that is denied is enough; a misspelled code of a system we know, or one of no system, may mean any."""
+    if any(label.system in (CONFIDENTIALITY, ACT_CODE, "") for label in stated.unknown):
         return True
     if stated.ranks and (own.rank is None or own.rank >= min(stated.ranks)):
         return True

@@ -36,7 +36,7 @@ def judge(case: Case, envelope: Envelope, facts: Facts) -> Decision:
             Effect.DENY,
             (Reason("patient", Verdict.UNKNOWN, envelope.type, "whom it is about cannot be told"),),
         )
-    outside = tuple(_outside_patient_context(case, envelope))
+    outside = (*_about_somebody(case, envelope), *_outside_patient_context(case, envelope))
     if outside:
         return Decision(Effect.DENY, outside)
     labels = effective_labels(envelope, case.compiled.policies)
@@ -46,6 +46,14 @@ def judge(case: Case, envelope: Envelope, facts: Facts) -> Decision:
     ]
     decision = _joined([_combine(one) for one in voices or [_about_nobody(case, envelope, labels)]])
     return replace(decision, confidentiality=labels.confidentiality)
+
+
+def _about_somebody(case: Case, envelope: Envelope) -> Iterator[Reason]:
+    """A type that is never about a patient opens to everyone; one that holds a patient's data all the same does not."""
+    if envelope.patients and is_universal(case, envelope.type):
+        yield Reason(
+            "patient", Verdict.UNKNOWN, envelope.type, "a type about nobody holds a patient's data"
+        )
 
 
 def _outside_patient_context(case: Case, envelope: Envelope) -> Iterator[Reason]:
@@ -147,6 +155,7 @@ def _heard(
         now=now,
         zone=case.zone,
         recognised=case.compiled.recognised,
+        normal=case.compiled.policies.terms.normalise,
     )
     return consent_verdict(directives, question, _COMBINE[case.compiled.policies.combine])
 

@@ -17,7 +17,7 @@ from proxy.fhir.interaction import FhirRequest, RawRequest
 from proxy.fhir.reader import EnvelopeReader
 from proxy.fhir.search import relative_url
 from proxy.obligations.cursor import Cursor
-from proxy.obligations.disclose import Disclosed, Judged, disclose
+from proxy.obligations.disclose import ILLEGIBLE, Disclosed, Judged, disclose, illegible
 
 OK = 200
 _UPSTREAM_STATUS = {
@@ -84,10 +84,11 @@ class Hearing:
             self.reader = reader
             envelopes = _read(reader, resources, whole, over)
         decide = Decider(self.case, facts)
-        return [
+        judged = (
             Judged(raw, envelope, None if envelope is None else decide(envelope))
             for raw, envelope in zip(resources, envelopes, strict=True)
-        ]
+        )
+        return [one._replace(decision=ILLEGIBLE) if illegible(one) else one for one in judged]
 
     def _reader_for_facts(self) -> EnvelopeReader:
         """The reader that also looks for what some Consent gathered so far speaks of."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.errors import CallerError, Refusal, UpstreamError
-from proxy.fhir.envelope import Envelope, Resource
+from proxy.fhir.envelope import Envelope, Resource, named_in
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.outcome import CONTENT_TYPE
 from proxy.obligations.disclose import Judged
@@ -29,14 +29,12 @@ async def current(hearing: Hearing) -> Judged:
 
 
 async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Judged:
-    [judged] = await hearing.judge([await hearing.ask(target)], over=over)
-    if (
-        judged.envelope is None
-        or judged.envelope.reference != f"{hearing.request.type}/{hearing.request.id}"
-    ):
-        raise UpstreamError(
-            "upstream answered with another resource, or with none that can be read"
-        )
+    body = await hearing.ask(target)
+    [judged] = await hearing.judge([body], over=over)
+    # What is there and cannot be judged is hidden, and so absent; only another answer is a failure.
+    found = judged.envelope.reference if judged.envelope else named_in(body)
+    if found != f"{hearing.request.type}/{hearing.request.id}":
+        raise UpstreamError("upstream answered with another resource, or with none at all")
     if not judged.permitted:
         hearing.withhold(judged)
         raise CallerError(Refusal.NOT_FOUND, "withheld")

@@ -65,7 +65,8 @@ async def _by_role(
     users = {reading.reference(role.get("practitioner")) for role in roles or ()} - {None}
     if len(users) == 1:
         return await _by_practitioner(budget, str(users.pop()).partition("/")[2])
-    return roles, None if roles is None else []
+    # Who holds the role cannot be told, so nobody can say whether a deny names that person.
+    return roles, None
 
 
 async def _by_identifiers(

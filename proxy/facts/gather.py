@@ -96,7 +96,8 @@ class Gatherer:
     async def closure(self, principal: Principal) -> ActorClosure:
         """Give everything the caller is; `complete` is false where a look-up failed."""
         key = (
-            principal.issuer, principal.fhir_user, principal.identifiers, principal.organization, principal.roles,
+            principal.issuer, principal.kind, principal.fhir_user, principal.identifiers, principal.organization,
+            principal.roles,
         )  # fmt: skip
 
         async def look_up(

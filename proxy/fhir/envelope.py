@@ -84,3 +84,22 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     def labelled(self, labels: frozenset[Coding]) -> "Envelope":
         """The same with other labels."""
         return msgspec.structs.replace(self, labels=labels, matter=None)
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """What any resource says of itself."""
+
+    resourceType: str  # noqa: N815  (FHIR's name)
+    id: str
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+def named_in(raw: Resource) -> str | None:
+    """`Type/id` of a resource that need not be readable otherwise; None where it is none."""
+    try:
+        named = _NAMED.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return f"{named.resourceType}/{named.id}"

@@ -226,7 +226,7 @@ class EnvelopeReader:
 
     def _whole(self, node: Any, plan: "_Plan", meta: _Meta, data: bytes, date: str) -> Envelope:
         """The envelope of a resource that is looked at in full."""
-        inner = [_local(self.read(raw)) for raw in node.contained_ or ()]
+        inner = [self.read(raw) for raw in node.contained_ or ()]
         return Envelope(
             type=plan.type,
             id=node.id_,
@@ -241,11 +241,9 @@ class EnvelopeReader:
         )
 
     def _patients(self, node: Any, plan: "_Plan", inner: list[Envelope]) -> frozenset[str] | None:
-        if plan.type == "Patient":
-            return frozenset({f"Patient/{node.id_}"}) if node.id_ else None
-        if plan.type in OPAQUE:
+        if plan.type in OPAQUE or (plan.type == "Patient" and not node.id_):
             return None
-        found: set[str] = set()
+        found = {f"Patient/{node.id_}"} if plan.type == "Patient" else set()
         for element in plan.about:
             for value in _values(node, element.steps):
                 if not self._add_patient(found, value, element):
@@ -331,32 +329,6 @@ def _elements(rtype: str, table: dict[str, tuple[str, ...]]) -> tuple[_Element, 
         _Element(tuple(path.split(".")), f"{rtype}.{path}" in TRANSPARENT)
         for path in table.get(rtype, ())
     )
-
-
-class _Named(msgspec.Struct, frozen=True):
-    """What any resource says of itself."""
-
-    resourceType: str  # noqa: N815  (FHIR's name)
-    id: str
-
-
-_NAMED = msgspec.json.Decoder(_Named)
-
-
-def named_in(raw: Resource) -> str | None:
-    """`Type/id` of a resource that need not be readable otherwise; None where it is none."""
-    try:
-        named = _NAMED.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-    return f"{named.resourceType}/{named.id}"
-
-
-def _local(contained: Envelope) -> Envelope:
-    """A contained resource; the id of a contained Patient is a local one and names no Patient of ours (FHIR references §contained)."""
-    if contained.type != "Patient":
-        return contained
-    return msgspec.structs.replace(contained, patients=None)
 
 
 def _labels(meta: _Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding]:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.decision.model import Decision, Redaction
-from proxy.fhir.envelope import Envelope
+from proxy.decision.model import Decision, Reason, Redaction, Verdict
+from proxy.fhir.coding import Effect
+from proxy.fhir.envelope import Envelope, UnreadableError
+from proxy.obligations.letter import open_letter
 from proxy.obligations.redact import PseudonymKey, redact
 
 
@@ -47,6 +49,28 @@ def disclose(judged: Judged, key: PseudonymKey) -> Disclosed:
         return Disclosed(raw, ())
     redacted = redact(data, redactions, key)
     return Disclosed(redacted.body, redacted.paths)
+
+
+ILLEGIBLE = Decision(
+    Effect.DENY,
+    (Reason("policy", Verdict.UNKNOWN, "redact", "what must be redacted cannot be read whole"),),
+)
+"""The decision on a resource whose letter does not open."""
+
+
+def illegible(judged: Judged) -> bool:
+    """Whether something must be redacted in a resource that cannot be read whole; then it is withheld (redact, laws)."""
+    raw, envelope, decision = judged
+    if envelope is None or decision is None or not decision.obligations.redactions:
+        return False
+    data = bytes(raw)
+    if not applying(decision.obligations.redactions, envelope.type, data):
+        return False
+    try:
+        open_letter(data)
+    except (UnreadableError, RecursionError):
+        return True
+    return False
 
 
 _TELLING = (".name", ".identifier")

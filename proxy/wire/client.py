@@ -95,7 +95,8 @@ class UpstreamClient:
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         limit = self._reach.max_body_bytes
         length = response.content_length
-        if length is not None and length <= limit:
+        # What is compressed, although that was not asked for, says nothing of how large it will be.
+        if length is not None and length <= limit and "content-encoding" not in response.headers:
             return await response.read()
         chunks: list[bytes] = []
         size = 0

@@ -63,7 +63,11 @@ class PublicListener:
         began = time.perf_counter()
         headers, repeated = understood(request.raw_headers)
         own_id = request_id_of(headers.get("x-request-id")) or secrets.token_hex(16)
-        body = await self._body(request)
+        try:
+            body = await self._body(request)
+        except (web.RequestPayloadError, ConnectionError):
+            # Broken coding or framing, or the client is gone: no request, and no words of the framework about it.
+            return await self.respond_to_noise(request)
         raw = RawRequest(
             method=request.method,
             target=request.raw_path,

@@ -11,6 +11,7 @@ from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, INLINE_LABEL, Coding, c
 from proxy.fhir.content import Wanted, inline_labels, nodes_of
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.envelope import Envelope, UnreadableError
+from proxy.fhir.links import reference_of
 from proxy.fhir.reader import EnvelopeReader
 from tests.stage import SAMPLES
 from tests.strategies import json_text, observations
@@ -53,6 +54,8 @@ ABOUT: list[tuple[Json, set[str] | None]] = [
     (observation(performer=[{"reference": "Patient/b"}]), {"Patient/a"}),
     ({"resourceType": "Patient", "id": "a"}, {"Patient/a"}),
     ({"resourceType": "Patient"}, None),
+    ({"resourceType": "Patient", "id": "a", "contained": [{"resourceType": "Organization", "id": "o"}]}, {"Patient/a"}),
+    ({"resourceType": "Patient", "id": "a", "contained": [{"resourceType": "Condition", "subject": {"reference": "Patient/b"}}]}, {"Patient/a", "Patient/b"}),
     ({"resourceType": "Bundle", "id": "b"}, None),
     ({"resourceType": "Binary", "id": "b"}, None),
     ({"resourceType": "Parameters"}, None),
@@ -69,7 +72,7 @@ ABOUT: list[tuple[Json, set[str] | None]] = [
     (observation(contained=[{"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/b"}}]), {"Patient/a", "Patient/b"}),
     (observation(contained=[{"resourceType": "Condition", "id": "c", "subject": {"reference": "#x"}}]), None),
     (observation(contained=[{"resourceType": "Bundle", "id": "c"}]), None),
-    (observation(contained=[{"resourceType": "Patient", "id": "p"}]), None),
+    (observation(contained=[{"resourceType": "Patient", "id": "p"}]), {"Patient/a", "Patient/p"}),
 ]  # fmt: skip
 
 
@@ -246,8 +249,11 @@ words = st.one_of(
     st.sampled_from(["code", "75622-1", "F11", "f11.2", " F11 ", "R", "V", "Patient/a", "Patient/b", "Group/g", "#p", "#", "2026", INLINE_LABEL, CONFIDENTIALITY, "http://loinc.org", 'a"b', "back\\slash", "é"]),
     st.text(st.characters(codec="utf-8", max_codepoint=0x2FF), max_size=4),
 )  # fmt: skip
+tame = words.map(lambda text: escaped(text, set()))
 strings = st.one_of(
-    words.map(lambda text: escaped(text, set())),
+    tame,
+    tame,
+    tame,
     st.builds(escaped, words, st.sets(st.integers(0, 40), max_size=3)),
 )
 SPACE = st.sampled_from(["", "", " ", "\n\t"])
@@ -280,7 +286,7 @@ references = st.builds(
 )
 metas = st.lists(codings, max_size=2).map(lambda labels: f'{{"security":[{",".join(labels)}]}}')
 members = st.one_of(
-    st.tuples(st.sampled_from(['"subject"', '"subj\\u0065ct"']), references),
+    st.tuples(st.sampled_from(['"subject"', '"subject"', '"subj\\u0065ct"']), references),
     st.tuples(st.just('"performer"'), references.map(lambda one: f"[{one}]")),
     st.tuples(st.just('"focus"'), references.map(lambda one: f"[{one}]")),
     st.tuples(st.just('"meta"'), metas),
@@ -311,7 +317,7 @@ resources = st.one_of(
 
 @given(
     written_ones=st.lists(resources, max_size=4),
-    around=content,
+    around=st.one_of(st.just("7"), content),
     wanted=st.lists(words, max_size=2),
     dates=st.booleans(),
 )
@@ -351,7 +357,8 @@ def whole_of(envelope: Envelope | None) -> Json | None:
 
 
 @given(written_one=resources, wanted=st.lists(words, max_size=2))
-def test_no_code_and_no_label_is_overlooked(written_one: str, wanted: list[str]) -> None:
+@settings(max_examples=300)
+def test_no_code_no_label_and_no_patient_is_overlooked(written_one: str, wanted: list[str]) -> None:
     """Against the plain way: decode all, walk all."""
     raw = written_one.encode()
     wanting = Wanted(["75622-1", *wanted], ["F11"])
@@ -365,7 +372,22 @@ def test_no_code_and_no_label_is_overlooked(written_one: str, wanted: list[str])
         for node in nodes_of(tree)
         if isinstance(node.get("code"), str) and node["code"] in wanting
     }
-    assert envelope.labels >= set(inline_labels(tree))
+    local = tree.get("contained", [])
+    stated = [label for one in (tree, *local) for label in one.get("meta", {}).get("security", [])]
+    assert envelope.labels == {
+        *(coding_of(label["system"], label["code"]) for label in stated),
+        *inline_labels(tree),
+    }
+    assert envelope.patients in (None, frozenset().union(*map(patients_in, (tree, *local))))
+
+
+def patients_in(tree: Json) -> set[str]:
+    """The patients that a resource names as its subjects, whatever else cannot be told."""
+    if tree["resourceType"] == "Patient":
+        return {f"Patient/{tree['id']}"}
+    about = (tree.get("subject"), *(tree.get("focus") or ()))
+    named = {reference_of(one["reference"], BASES) for one in about if one}
+    return {one for one in named if one and one.startswith("Patient/")}
 
 
 @given(content=json_text())

@@ -1,0 +1,160 @@
+"""Attacks on what decides: data that leave through a door that nobody watches, and denies that miss by a spelling."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.attacks.records import (
+    NURSE,
+    OUTSIDE,
+    PHYSICIAN,
+    ZED,
+    about,
+    answering,
+    consent,
+    gateway,
+    resource,
+    searchset,
+)
+
+VISIBILITY = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+ICD = "http://hl7.org/fhir/sid/icd-10"
+OF_NOE = resource("Observation", "o", status="final", code={"text": "CANARY"}, subject={"reference": "Patient/noe"})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rtype", "inner"),
+    [
+        ("Medication", OF_NOE),
+        ("Location", resource("Patient", "noe", name=[{"family": "CANARY"}])),
+        ("Organization", resource("Patient", "nobody-knows", name=[{"family": "CANARY"}])),
+        ("Questionnaire", OF_NOE),
+    ],
+)
+async def test_what_is_open_to_everyone_carries_no_patient_out(
+    tmp_path: Path, rtype: str, inner: dict[str, Any]
+) -> None:
+    async with gateway(tmp_path) as (stage, upstream):
+        carrier = orjson.dumps(resource(rtype, "carrier", contained=[inner]))
+        answering(upstream, f"/{rtype}/carrier", carrier)
+        absent = await stage.ask(f"{rtype}/none", OUTSIDE)
+        for who in (OUTSIDE, "patient", NURSE):
+            reply = await stage.ask(f"{rtype}/carrier", who)
+            assert (reply.status, reply.body) == (404, absent.body)
+        answering(upstream, f"/{rtype}", searchset(carrier))
+        assert (await stage.ask(rtype, OUTSIDE)).json["total"] == 0
+
+
+DENIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    # what the resource bears, what the Consent denies
+    ({"code": {"coding": [{"system": ICD, "code": "I10"}]}}, {"code": [{"coding": [one]}]})
+    for one in (
+        {"system": "urn:oid:2.16.840.1.113883.6.3", "code": "I10"},
+        {"system": f"{ICD}-cm", "code": "I10"},
+        {"system": ICD, "code": "i10"},
+        {"code": "I10"},
+    )
+]
+DENIES += [
+    ({"meta": {"security": [{"system": system, "code": code}]}}, {"securityLabel": [denied]})
+    for system, code, denied in (
+        (VISIBILITY, "MASQUE_PT", {"system": VISIBILITY, "code": "masque_pt"}),
+        (VISIBILITY, "MASQUE_PT", {"system": "urn:oid:1.2.250.1.213.1.1.4.13", "code": "MASQUE_PT"}),
+        (CONFIDENTIALITY, "R", {
+            "system": "https://mos.esante.gouv.fr/NOS/TRE_A08-HL7Confidentiality/FHIR/TRE-A08-HL7Confidentiality",
+            "code": "R",
+        }),
+    )
+]  # fmt: skip
+IN_2022 = {"dataPeriod": {"start": "2022-01-01", "end": "2022-12-31"}}
+DENIES += [
+    ({"onsetPeriod": period}, IN_2022)
+    for period in (
+        {"start": "2021-12-30", "end": "2022-02-01"},
+        {"start": "2020", "end": "2025"},
+        {"start": "2021-12-30"},
+        {"end": "2022-02-01"},
+    )
+]
+
+
+@pytest.mark.parametrize(("bears", "denied"), DENIES)
+async def test_a_deny_holds_however_it_is_spelled(
+    tmp_path: Path, bears: dict[str, Any], denied: dict[str, Any]
+) -> None:
+    record = (*ZED, about("Condition", "zc", **bears), about("Condition", "open"))
+    async with gateway(tmp_path, *record, consent("zed-denies", "deny", **denied)) as (stage, _):
+        reply = await stage.ask("Condition/zc", PHYSICIAN)
+        assert (reply.status, "CANARY" in reply.text) == (404, False)
+        found = await stage.ask("Condition?patient=zed", PHYSICIAN)
+        assert found.ids == ["Condition/open"]
+
+
+async def test_a_denied_label_of_no_system_may_be_any(tmp_path: Path) -> None:
+    labelled = about(
+        "Condition", "zc", meta={"security": [{"system": CONFIDENTIALITY, "code": "R"}]}
+    )
+    denies = consent("zed-denies", "deny", securityLabel=[{"code": "R"}])
+    async with gateway(tmp_path, *ZED, labelled, denies) as (stage, _):
+        assert (await stage.ask("Condition/zc", PHYSICIAN)).status == 404
+
+
+async def test_a_deny_for_some_time_leaves_other_time_open(tmp_path: Path) -> None:
+    record = (*ZED, about("Condition", "zc", onsetPeriod={"start": "2020", "end": "2021-12-31"}))
+    async with gateway(tmp_path, *record, consent("d", "deny", **IN_2022)) as (stage, _):
+        assert (await stage.ask("Condition/zc", PHYSICIAN)).status == 200
+
+
+@pytest.mark.parametrize("url", ["{}|1.0.0", "https{}"])
+async def test_an_inline_label_counts_whatever_version_its_url_names(
+    tmp_path: Path, url: str
+) -> None:
+    own = (
+        "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+    )
+    spelled = url.format(own) if url.startswith("{") else url.format(own.removeprefix("http"))
+    label = {"url": spelled, "valueCoding": {"system": CONFIDENTIALITY, "code": "V"}}
+    labelled = about("Condition", "zc", extension=[label])
+    async with gateway(tmp_path, *ZED, labelled) as (stage, _):
+        assert (await stage.ask("Condition/zc", PHYSICIAN)).status == 404
+
+
+@pytest.mark.parametrize("code", ["66214007\\n", "\\t66214007", " 66214007 "])
+async def test_white_space_around_a_code_hides_nothing_from_the_labelling(
+    tmp_path: Path, code: str
+) -> None:
+    body = (
+        '{"resourceType":"Condition","id":"zc","subject":{"reference":"Patient/zed"},'
+        f'"code":{{"coding":[{{"system":"http://snomed.info/sct","code":"{code}"}}]}}}}'
+    ).encode()
+    async with gateway(tmp_path, *ZED) as (stage, upstream):
+        answering(upstream, "/Condition", searchset(body))
+        assert (await stage.ask("Condition?patient=zed", NURSE)).json["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        None,
+        resource("PractitionerRole", "r", organization={"reference": "Organization/hopital-saint-aubin"}),
+        resource("PractitionerRole", "r", practitioner={"identifier": {"system": "urn:x", "value": "1"}}),
+    ],
+)  # fmt: skip
+async def test_a_role_whose_holder_cannot_be_told_proves_nothing(
+    tmp_path: Path, role: dict[str, Any] | None
+) -> None:
+    denies = consent("zed-denies", "deny", actor=[
+        {"role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+         "reference": {"reference": "Practitioner/dr-martin"}}
+    ])  # fmt: skip
+    team = resource("CareTeam", "t", status="active", subject={"reference": "Patient/zed"}, participant=[
+        {"member": {"reference": "PractitionerRole/r"}}, {"member": {"reference": "Organization/hopital-saint-aubin"}}
+    ])  # fmt: skip
+    record = (*ZED, team, denies, about("Condition", "zc"), *([role] if role else []))
+    who = {"like": PHYSICIAN, "fhirUser": "PractitionerRole/r"}
+    async with gateway(tmp_path, *record) as (stage, _):
+        reply = await stage.ask("Condition/zc", who)
+        assert (reply.status == 200, "CANARY" in reply.text) == (False, False)
