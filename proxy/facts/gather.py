@@ -206,7 +206,7 @@ class Gatherer:
         self, budget: Budget, directives: Mapping[str, list[ConsentDirective] | None]
     ) -> Resolved:
         """Look up what the Consents name and only upstream can tell: members of groups, dead references."""
-        asked = named_by(one for known in directives.values() for one in known or ())
+        asked = _affordable((named_by(known or ()) for known in directives.values()), budget.left)
         answers = await asyncio.gather(
             *(budget.by_id(kind, ids) for kind, ids in sorted(asked.items()))
         )
@@ -228,6 +228,19 @@ class Gatherer:
         )
         facts = PatientFacts(patient, complete, None if memberships is None else tuple(memberships))
         return Found(facts, answer.until, keep=complete is not None and memberships is not None)
+
+
+def _affordable(
+    wishes: Iterable[Mapping[str, frozenset[str]]], look_ups: int
+) -> dict[str, frozenset[str]]:
+    """What may be asked for, as ids by type: the patient whose Consents name most must not leave the others unknown (T-210)."""
+    asked: dict[str, frozenset[str]] = {}
+    for wish in sorted(wishes, key=lambda one: (len(one), sum(map(len, one.values())))):
+        more = {**asked, **{kind: asked.get(kind, frozenset()) | ids for kind, ids in wish.items()}}
+        if sum(len(chunks_of(sorted(ids))) for ids in more.values()) > look_ups:
+            break
+        asked = more
+    return asked
 
 
 def _about(patients: Iterable[str]) -> Parameters:

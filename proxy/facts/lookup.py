@@ -34,6 +34,11 @@ class Budget:
         self._reader = reader
         self._left = left
 
+    @property
+    def left(self) -> int:
+        """How many look-ups there may still be."""
+        return self._left
+
     async def search(self, resource_type: str, *parameters: tuple[str, str]) -> list[Json] | None:
         """Search, and believe only an answer of nothing but resources of this type."""
         if self._left <= 0:
