@@ -158,3 +158,32 @@ async def test_a_role_whose_holder_cannot_be_told_proves_nothing(
     async with gateway(tmp_path, *record) as (stage, _):
         reply = await stage.ask("Condition/zc", who)
         assert (reply.status == 200, "CANARY" in reply.text) == (False, False)
+
+
+async def test_a_code_in_small_letters_is_as_sensitive(tmp_path: Path) -> None:
+    sensitive = about("Condition", "zc", code={"coding": [{"system": ICD, "code": "f11.2"}]})
+    async with gateway(tmp_path, *ZED, sensitive) as (stage, _):
+        assert (await stage.ask("Condition/zc", NURSE)).status == 404
+
+
+NAMES_NURSE = consent("names", "permit", actor=[
+    {"role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+     "reference": {"reference": "Practitioner/nurse-nora"}}
+])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record", [(ZED[1], ZED[2]), (NAMES_NURSE,), (ZED[1], ZED[2], NAMES_NURSE)]
+)
+async def test_a_nurse_learns_no_address_whatever_opens_the_record(
+    tmp_path: Path, record: tuple[dict[str, Any], ...]
+) -> None:
+    home = {"telecom": [{"value": "CANARY-0612345678"}], "address": [{"city": "CANARY-Rennes"}]}
+    link = [{"target": {"reference": "Patient/zed"}}]
+    persons = (resource("Patient", "zed", **home), resource("Person", "zp", link=link, **home))
+    async with gateway(tmp_path, *persons, *record) as (stage, _):
+        for target in ("Patient/zed", "Person/zp", "Patient?_id=zed", "Person?_id=zp"):
+            reply = await stage.ask(target, NURSE)
+            assert (reply.status, "CANARY" in reply.text) == (200, False)
+            assert b"REDACTED" in reply.body
+        assert (await stage.ask("Person?phone=CANARY-0612345678", NURSE)).status == 400
