@@ -72,7 +72,7 @@ def is_text(step: ast.stmt) -> bool:
     return isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant)
 
 
-OUTER = frozenset({"app", "cli", "demo"})
+OUTER = frozenset({"cli", "demo"})
 """Packages that are tried as a whole, by the one test that bears the package's name: they only wire and print."""
 
 
