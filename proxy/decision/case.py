@@ -48,9 +48,11 @@ def _wanted(policies: PolicySet) -> Wanted:
     codes = {coding.code for coding in policies.labels.exact}
     if policies.matrix is not None:
         codes |= {document_type.code for _, document_type in policies.matrix.cells}
-    for system in policies.terms.systems.values():
-        codes |= {spelling for spelling, code in system.spellings.items() if code in codes}
-    return Wanted(codes, (coding.code for coding, _ in policies.labels.prefixes))
+    wanted = Wanted(codes, (coding.code for coding, _ in policies.labels.prefixes))
+    spellings = (system.spellings.items() for system in policies.terms.systems.values())
+    return wanted | frozenset(
+        spelling for pairs in spellings for spelling, code in pairs if code in wanted
+    )
 
 
 @dataclass(frozen=True, slots=True)

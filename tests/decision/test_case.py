@@ -1,15 +1,28 @@
 from dataclasses import replace
+from pathlib import Path
 
+import orjson
 import pytest
 
-from proxy.decision.case import compile_policies, is_universal, open_case, purposes_of
+from proxy.decision.case import (
+    CaseBook,
+    CompiledPolicies,
+    compile_policies,
+    is_universal,
+    open_case,
+    purposes_of,
+)
 from proxy.facts.model import ActorClosure
 from proxy.fhir.coding import Effect
+from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import PrincipalKind
+from proxy.policy.load import load
+from tests.policy.packs import TERMS, write
 from tests.situations import BASELINE, DOCTOR, PARIS, principal_of
 
 WHO = principal_of("Practitioner/dr-martin", DOCTOR, "TREAT")
 COMPILED = compile_policies(BASELINE)
+ICD = "http://hl7.org/fhir/sid/icd-10"
 
 PURPOSES = [
     (PrincipalKind.PRACTITIONER, {"TREAT"}, {"TREAT"}),
@@ -47,3 +60,52 @@ def test_what_is_universal_is_what_the_policies_name() -> None:
 def test_the_systems_of_labels_are_those_that_the_terms_explain() -> None:
     assert "http://terminology.hl7.org/CodeSystem/v3-ActCode" in COMPILED.recognised
     assert "http://labels.example.org" not in COMPILED.recognised
+
+
+def spelled(tmp_path: Path) -> CompiledPolicies:
+    """Policies whose terms know other spellings of codes: of one that a rule names, and of one below a beginning."""
+    icd = '{system: http://hl7.org/fhir/sid/icd-10, spellings: {HIV1: B20, ALC: "B21.3", FLU: J10}}'
+    terms = TERMS.replace("{system: http://hl7.org/fhir/sid/icd-10}", icd)
+    return compile_policies(load(write(tmp_path, terms=terms)))
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [("B20", True), ("b21.9", True), ("HIV1", True), ("alc", True), ("FLU", False), ("J10", False)],
+)
+def test_a_code_is_looked_for_in_every_spelling_that_the_terms_know(
+    tmp_path: Path, code: str, wanted: bool
+) -> None:
+    compiled = spelled(tmp_path)
+    assert (code in compiled.wanted) is wanted
+    read = EnvelopeReader(["Observation"], (), compiled.wanted).read(
+        orjson.dumps({"resourceType": "Observation", "code": {"coding": [{"system": ICD, "code": code.upper()}]}})
+    )  # fmt: skip
+    assert bool(compiled.policies.labels.labels_of(read.codes)) is wanted
+
+
+def test_a_book_that_is_full_forgets_and_never_confuses() -> None:
+    """Callers come and go: the identity of one that was forgotten may be another's."""
+    book = CaseBook(size=3)
+    for number in range(200):
+        caller, closure = replace(WHO, subject=str(number)), ActorClosure(frozenset({str(number)}))
+        case = book.open(COMPILED, caller, closure, "read", PARIS)
+        assert (case.principal, case.closure) == (caller, closure)
+        assert case.principal is caller
+
+
+def test_an_equal_caller_has_a_case_of_its_own() -> None:
+    book = CaseBook()
+    one, twin = replace(WHO), replace(WHO)
+    closure = ActorClosure()
+    assert one == twin
+    assert book.open(COMPILED, one, closure, "read", PARIS) is not book.open(
+        COMPILED, twin, closure, "read", PARIS
+    )
+
+
+def test_policies_that_were_loaded_again_make_new_cases() -> None:
+    book, closure, again = CaseBook(), ActorClosure(), compile_policies(BASELINE)
+    first = book.open(COMPILED, WHO, closure, "read", PARIS)
+    assert book.open(again, WHO, closure, "read", PARIS).compiled is again
+    assert book.open(COMPILED, WHO, closure, "read", PARIS) is first

@@ -68,6 +68,8 @@ ABOUT: list[tuple[Json, set[str] | None]] = [
     ({"resourceType": "Account", "id": "a", "subject": [{"reference": "Patient/a"}, {"reference": "Patient/b"}]}, {"Patient/a", "Patient/b"}),
     ({"resourceType": "NutritionOrder", "id": "n", "patient": {"reference": "Patient/a"}}, {"Patient/a"}),
     ({"resourceType": "NutritionOrder", "id": "n", "subject": {"reference": "Patient/a"}}, {"Patient/a"}),
+    ({"resourceType": "Patient", "id": "a", "link": [{"other": {"reference": "Patient/b"}, "type": "seealso"}]}, {"Patient/a"}),
+    ({"resourceType": "Person", "id": "p", "link": [{"target": {"reference": "Patient/a"}}, {"target": {"reference": "Patient/b"}}]}, {"Patient/a", "Patient/b"}),
     ({"resourceType": "Task", "id": "t", "for": {"reference": "Patient/a"}}, {"Patient/a"}),
     (observation(contained=[{"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/b"}}]), {"Patient/a", "Patient/b"}),
     (observation(contained=[{"resourceType": "Condition", "id": "c", "subject": {"reference": "#x"}}]), None),
