@@ -5,6 +5,7 @@ code (LBL-6); a sensitivity label raises it to at least R (PCF-10, X-27); no con
 of unlabelled data. A label nobody knows makes the whole `unknown`.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from proxy.decision.terminology import RANK, is_sensitivity
@@ -61,3 +62,49 @@ def _rank(labels: set[Coding], unlabelled: str) -> int | None:
     if any(is_sensitivity(label) for label in labels):
         ranks.append(RESTRICTED)
     return max(ranks) if ranks else RANK.get(unlabelled)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOrigin:
+    """One effective label, `system#code`, and where it comes from: a place in the resource, a labelling rule, a default."""
+
+    label: str
+    origin: str
+
+
+def label_origins(
+    envelope: Envelope, policies: PolicySet, places: Mapping[Coding, tuple[str, ...]]
+) -> tuple[LabelOrigin, ...]:
+    """Where each effective label comes from; only explanations ask. `places`: where the resource states its labels."""
+    effective = effective_labels(envelope, policies)
+    sources = tuple(_sources(envelope, policies, places))
+    return tuple(
+        LabelOrigin(f"{label.system}#{label.code}", origin)
+        for label in sorted(effective.codings)
+        for origin in dict.fromkeys(
+            [origin for stated, origin in sources if stated == label]
+            or [_default(effective, policies)]
+        )
+    )
+
+
+def _sources(
+    envelope: Envelope, policies: PolicySet, places: Mapping[Coding, tuple[str, ...]]
+) -> Iterator[tuple[Coding, str]]:
+    """Every label that something states, normalised, and what states it."""
+    for label in sorted(envelope.labels):
+        normal = policies.terms.normalise(label)
+        for place in places.get(label, ("the current version",)):
+            yield normal, place
+    for rule, code, added in policies.labels.rules_of(envelope.codes):
+        for label in sorted(added):
+            yield label, f"labelling rule {rule} (code {code.code})"
+
+
+def _default(effective: EffectiveLabels, policies: PolicySet) -> str:
+    """What gives a confidentiality that nothing states."""
+    if any(is_sensitivity(label) for label in effective.codings):
+        return "a sensitivity label counts as R at least"
+    if effective.rank == RESTRICTED:
+        return "a code that is no level of confidentiality counts as R"
+    return f"unlabelled: {policies.unlabelled}"

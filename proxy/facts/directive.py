@@ -120,11 +120,12 @@ def status_of(
         return "INACTIVE"
     if directive.problem:
         return "UNSUPPORTED"
-    unknown = any(_unidentified(actor) for node in directive.root.nodes() for actor in node.actors)
+    unknown = any(unidentified(actor) for node in directive.root.nodes() for actor in node.actors)
     return "LIMIT" if unknown else "ENFORCEABLE"
 
 
-def _unidentified(actor: Actor) -> bool:
+def unidentified(actor: Actor) -> bool:
+    """Whether nobody can tell whom it names: a dead reference, or a group whose members are unknown."""
     kind = (actor.reference or "").partition("/")[0]
     return actor.dead or (kind in ("Group", "CareTeam") and actor.members is None)
 

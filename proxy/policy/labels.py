@@ -4,7 +4,7 @@ A resource that bears one of the codes gets the labels of the rule. The same fil
 a label nobody knows is `unknown`, and denies. Pure.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -61,6 +61,8 @@ class Labels:
     prefixes: tuple[tuple[Coding, frozenset[Coding]], ...]
     known_systems: frozenset[str]
     known_codes: frozenset[Coding]
+    rules: tuple[LabellingRule, ...] = ()
+    """As written; only explanations read them."""
 
     def knows(self, label: Coding) -> bool:
         """Whether the house understands this label, however it is spelled."""
@@ -72,6 +74,16 @@ class Labels:
         return frozenset().union(
             *(self._labels_of_one(self.terms.normalise(code)) for code in codes)
         )
+
+    def rules_of(self, codes: Iterable[Coding]) -> Iterator[tuple[str, Coding, frozenset[Coding]]]:
+        """Give each rule that labels one of these codes: its id, the code, and the labels it adds."""
+        for code in sorted(codes):
+            normal = self.terms.normalise(code)
+            for rule in self.rules:
+                if any(
+                    _speaks_of(start, normal, whole) for start, whole in _codes_of(rule, self.terms)
+                ):
+                    yield rule.id, code, frozenset(map(self.terms.coding, rule.add))
 
     def _labels_of_one(self, code: Coding) -> frozenset[Coding]:
         found = self.exact.get(code, frozenset())
@@ -87,15 +99,27 @@ def labels_from(file: LabelFile, terms: Terms) -> Labels:
     prefixes: dict[Coding, frozenset[Coding]] = {}
     for rule in file.rules:
         added = frozenset(map(terms.coding, rule.add))
-        for alias, codes in rule.codes.items():
-            for code in codes:
-                table = prefixes if code.endswith("*") else exact
-                coding = terms.coding(f"{alias}#{code.removesuffix('*')}")
-                table[coding] = table.get(coding, frozenset()) | added
+        for coding, whole in _codes_of(rule, terms):
+            table = exact if whole else prefixes
+            table[coding] = table.get(coding, frozenset()) | added
     return Labels(
         terms=terms,
         exact=exact,
         prefixes=tuple(sorted(prefixes.items(), key=lambda pair: pair[0])),
         known_systems=frozenset(terms.coding(f"{alias}#-").system for alias in file.known.systems),
         known_codes=frozenset(map(terms.coding, file.known.codes)),
+        rules=file.rules,
+    )
+
+
+def _codes_of(rule: LabellingRule, terms: Terms) -> Iterator[tuple[Coding, bool]]:
+    """Each code of a rule, and whether it is meant whole and not as a prefix."""
+    for alias, codes in rule.codes.items():
+        for code in codes:
+            yield terms.coding(f"{alias}#{code.removesuffix('*')}"), not code.endswith("*")
+
+
+def _speaks_of(start: Coding, code: Coding, whole: bool) -> bool:
+    return (
+        start == code if whole else start.system == code.system and code.code.startswith(start.code)
     )

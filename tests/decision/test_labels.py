@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.decision.labels import effective_labels
+from proxy.decision.labels import effective_labels, label_origins
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
 from tests.situations import BASELINE, envelope_of
 
@@ -58,3 +58,36 @@ def test_the_policy_says_what_is_unlabelled(unlabelled: str, confidentiality: st
     labels = effective_labels(envelope_of({}), policies)
     assert labels.confidentiality == confidentiality
     assert (labels.rank is None) == (not confidentiality)
+
+
+PLACES = {
+    c("R"): ("meta.security[0]", "contained[0].meta.security[0]"),
+    c("N"): ("meta.security[1]",),
+    HIV: ("meta.security[0]",),
+    c("X"): ("meta.security[0]",),
+}
+ORIGINS = [
+    (set(), [(c("N"), "unlabelled: N")]),
+    ({c("R"), c("N")}, [(c("R"), "meta.security[0]"), (c("R"), "contained[0].meta.security[0]")]),
+    ({HIV}, [(HIV, "meta.security[0]"), (c("R"), "a sensitivity label counts as R at least")]),
+    ({c("X")}, [(c("R"), "a code that is no level of confidentiality counts as R")]),
+    ({c("L")}, [(c("L"), "the current version")]),
+]
+
+
+@pytest.mark.parametrize(("own", "origins"), ORIGINS)
+def test_every_effective_label_is_told_with_where_it_comes_from(
+    own: set[Coding], origins: list[tuple[Coding, str]]
+) -> None:
+    told = label_origins(envelope_of({}).labelled(frozenset(own)), BASELINE, PLACES)
+    assert [(one.label, one.origin) for one in told] == [
+        (f"{label.system}#{label.code}", origin) for label, origin in origins
+    ]
+
+
+def test_a_label_of_a_labelling_rule_is_told_with_the_rule_and_the_code() -> None:
+    coded = {"code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "F10.2"}]}}
+    told = label_origins(envelope_of(coded), BASELINE, {})
+    assert {one.origin for one in told} == {"labelling rule substance-use (code F10.2)"}
+    effective = effective_labels(envelope_of(coded), BASELINE)
+    assert {one.label for one in told} == {f"{one.system}#{one.code}" for one in effective.codings}

@@ -58,3 +58,11 @@ codings = st.builds(
 @given(st.lists(codings), st.lists(codings))
 def test_more_codes_never_bring_fewer_labels(some: list[Coding], more: list[Coding]) -> None:
     assert READY.labels_of(some) | READY.labels_of(more) == READY.labels_of([*more, *some])
+
+
+@pytest.mark.parametrize(("code", "labels"), CODES)
+def test_the_rules_of_a_code_are_those_that_label_it(code: str, labels: set[Coding]) -> None:
+    told = list(READY.rules_of([Coding(ICD, code)]))
+    assert frozenset().union(*(added for _, _, added in told)) == labels
+    assert {one for _, one, _ in told} == ({Coding(ICD, code)} if labels else set())
+    assert bool(told) == bool(labels)
