@@ -48,11 +48,10 @@ def _wanted(policies: PolicySet) -> Wanted:
     codes = {coding.code for coding in policies.labels.exact}
     if policies.matrix is not None:
         codes |= {document_type.code for _, document_type in policies.matrix.cells}
-    wanted = Wanted(codes, (coding.code for coding, _ in policies.labels.prefixes))
-    spellings = (system.spellings.items() for system in policies.terms.systems.values())
-    return wanted | frozenset(
-        spelling for pairs in spellings for spelling, code in pairs if code in wanted
-    )
+    prefixes = (coding.code for coding, _ in policies.labels.prefixes)
+    systems = policies.terms.systems.values()
+    spellings = tuple(pair for system in systems for pair in system.spellings.items())
+    return Wanted(codes, prefixes, spellings)
 
 
 @dataclass(frozen=True, slots=True)

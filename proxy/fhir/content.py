@@ -33,17 +33,28 @@ def may_hide(data: bytes) -> bool:
 
 
 class Wanted:
-    """Which codings an envelope should carry: code strings and prefixes of codes, compared without case."""
+    """Which codings an envelope should carry: code strings and prefixes of codes, compared without case.
 
-    __slots__ = ("_seen", "codes", "prefixes")
+    `spellings` are pairs of a spelling and the code that it means: who wants one of them wants all that mean the same.
+    """
 
-    def __init__(self, codes: Iterable[str] = (), prefixes: Iterable[str] = ()) -> None:
+    __slots__ = ("_seen", "_spellings", "codes", "prefixes")
+
+    def __init__(
+        self,
+        codes: Iterable[str] = (),
+        prefixes: Iterable[str] = (),
+        spellings: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self.codes = frozenset(map(_folded, codes))
         self.prefixes = tuple(sorted(set(map(_folded, prefixes))))
+        self._spellings = spellings
+        self.codes |= {_folded(code) for spelling, code in spellings if spelling in self}
+        self.codes |= {_folded(spelling) for spelling, code in spellings if code in self}
         self._seen: dict[frozenset[bytes], bool] = {}
 
     def __or__(self, codes: frozenset[str]) -> "Wanted":
-        other = Wanted(codes)
+        other = Wanted(codes, spellings=self._spellings)
         other.codes |= self.codes
         other.prefixes = self.prefixes
         return other

@@ -13,7 +13,7 @@ from proxy.decision.case import (
     purposes_of,
 )
 from proxy.facts.model import ActorClosure
-from proxy.fhir.coding import Effect
+from proxy.fhir.coding import Coding, Effect
 from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import PrincipalKind
 from proxy.policy.load import load
@@ -82,6 +82,18 @@ def test_a_code_is_looked_for_in_every_spelling_that_the_terms_know(
         orjson.dumps({"resourceType": "Observation", "code": {"coding": [{"system": ICD, "code": code.upper()}]}})
     )  # fmt: skip
     assert bool(compiled.policies.labels.labels_of(read.codes)) is wanted
+
+
+@pytest.mark.parametrize(("stated", "borne"), [("J10", "FLU"), ("FLU", "J10"), ("FLU", "FLU")])
+def test_a_code_that_a_consent_speaks_of_is_found_in_every_spelling_too(
+    tmp_path: Path, stated: str, borne: str
+) -> None:
+    compiled = spelled(tmp_path)
+    reader = EnvelopeReader(["Observation"], (), compiled.wanted)
+    raw = orjson.dumps({"resourceType": "Observation", "code": {"coding": [{"system": ICD, "code": borne}]}})  # fmt: skip
+    assert reader.read(raw).codes == frozenset()
+    asking = reader.wanting(frozenset({stated}), dates=False)
+    assert asking.read(raw).codes == {Coding(ICD, borne)}
 
 
 def test_a_book_that_is_full_forgets_and_never_confuses() -> None:

@@ -81,6 +81,27 @@ def test_wanting_more_leaves_the_one_who_wanted_less_alone() -> None:
     assert not less.any_in(b'{"code":"b"}')
 
 
+SPELLINGS = (("HIV1", "B20"), ("SIDA", "B20"), ("ALC", "F10.2"), ("FLU", "J10"))
+
+
+@pytest.mark.parametrize("asked", ["B20", "hiv1", "Sida"])
+def test_who_wants_one_spelling_wants_all_that_mean_the_same(asked: str) -> None:
+    alike = ("B20", "HIV1", "sida")
+    for wanted in (
+        Wanted([asked], spellings=SPELLINGS),
+        Wanted(["x"], ["F10"], SPELLINGS) | frozenset({asked}),
+        (Wanted([], [], SPELLINGS) | frozenset({"y"})) | frozenset({asked}),
+    ):
+        assert all(one in wanted for one in alike)
+        assert "FLU" not in wanted
+        assert "J10" not in wanted
+
+
+def test_a_spelling_of_a_code_that_begins_as_wanted_is_wanted() -> None:
+    assert "alc" in Wanted([], ["F10"], SPELLINGS)
+    assert "ALC" not in Wanted([], ["F11"], SPELLINGS)
+
+
 def test_what_is_remembered_is_bounded_and_stays_right() -> None:
     wanted = Wanted(["7"])
     told = [wanted.any_in(b'{"code":"%d"}' % number) for number in range(9_000)]
