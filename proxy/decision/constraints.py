@@ -23,7 +23,7 @@ from proxy.facts.actors import AUTHOR, names_any
 from proxy.facts.model import Actor, ActorClosure, Period, Provision, ProvisionDatum
 from proxy.fhir.coding import ACT_CODE, ACT_REASON, CONFIDENTIALITY, Coding
 from proxy.fhir.dates import interval_of
-from proxy.fhir.envelope import Envelope
+from proxy.fhir.envelope import UNTOLD, Envelope
 
 BREAK_GLASS = "BTG"
 
@@ -49,7 +49,7 @@ class Question:
     """What is asked of the Consents of one patient.
 
     `action` is a consentaction code (`access`); `purposes` v3-ActReason codes. `envelope.labels` are the *effective*
-    labels. `mentions` are those of `mentions_wanted` that occur in the resource; `None` = not looked for.
+    labels. `mentions` are those of `mentions_asked` that occur in the resource; `None` = not looked for.
     `recognised` are the code systems of labels that the house's own terms explain; `normal` gives the one spelling that
     they have for a coding, so that a Consent and a resource may spell it differently.
     """
@@ -271,10 +271,17 @@ def _concerns(datum: ProvisionDatum, question: Question) -> bool | None:
         return _authored(datum.reference, envelope)
     if datum.reference == own or datum.meaning == "instance":
         return datum.reference == own
-    answers = [None if question.mentions is None else datum.reference in question.mentions]
+    answers = [_occurs(datum.reference, question.mentions)]
     if datum.meaning == "related":
         answers.append(None if datum.mentions is None else own in datum.mentions)
     return True if True in answers else None if None in answers else False
+
+
+def _occurs(reference: str, mentions: frozenset[str] | None) -> bool | None:
+    """Whether a resource refers to something; unknown where one of its references cannot be told."""
+    if mentions is None:
+        return None
+    return True if reference in mentions else None if UNTOLD in mentions else False
 
 
 def _authored(reference: str | None, envelope: Envelope) -> bool | None:

@@ -9,6 +9,7 @@ from math import inf
 
 from proxy.decision.case import Case, Kept
 from proxy.decision.model import Decision, Reason, Verdict
+from proxy.decision.residual import unhonoured
 from proxy.decision.rules import (
     CompiledRule,
 )
@@ -16,7 +17,6 @@ from proxy.decision.voices import judge, reason_of
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope, Matter
-from proxy.identity.principal import Principal
 
 
 def decide_request(case: Case, rtype: str) -> Decision:
@@ -29,7 +29,7 @@ def decide_request(case: Case, rtype: str) -> Decision:
 
 def _admission(case: Case, rtype: str) -> Decision:
     denied = [
-        *_unhonoured(case.principal),
+        *unhonoured(case.principal, case.closure),
         *_outside_scopes(case, rtype),
         *_shut_out(case, rtype),
     ]
@@ -39,24 +39,6 @@ def _admission(case: Case, rtype: str) -> Decision:
         silence = Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this to the caller")
         return Decision(Effect.DENY, (silence,))
     return Decision(Effect.PERMIT)
-
-
-def _unhonoured(principal: Principal) -> Iterator[Reason]:
-    """Restrictions in the token that are not evaluated here: ignoring one would widen it (PCF-33, AUTH-9)."""
-    if principal.pcf is not None:
-        yield Reason(
-            "scope",
-            Verdict.UNKNOWN,
-            "ihe_pcf",
-            "the token carries consent rules that are not evaluated",
-        )
-    if principal.patient_identifier is not None:
-        yield Reason(
-            "scope",
-            Verdict.UNKNOWN,
-            "person_id",
-            "the token names its patient in a way that is not matched",
-        )
 
 
 def _outside_scopes(case: Case, rtype: str) -> Iterator[Reason]:
@@ -101,7 +83,9 @@ class Decider:
     def __init__(self, case: Case, facts: Facts) -> None:
         self._case = case
         self._facts = facts
-        self._simple = not any(known.detailed for known in facts.patients.values())
+        self._simple = not (
+            _is_detailed(case) or any(known.detailed for known in facts.patients.values())
+        )
         self._decided: dict[Matter, Decision] = {}
 
     def __call__(self, envelope: Envelope) -> Decision:
@@ -122,8 +106,16 @@ def _same(kept: tuple[PatientFacts | None, ...], about: tuple[PatientFacts | Non
     )
 
 
+def _is_detailed(case: Case) -> bool:
+    """Whether the token's own rules ask for the date, the author or the identity of a resource."""
+    restriction = case.closure.restriction
+    return restriction is not None and restriction.is_detailed
+
+
 def _signature(case: Case, envelope: Envelope, about: tuple[PatientFacts | None, ...]) -> object:
     """All that the decision reads of the envelope; the whole envelope where a provision reads its date or identity."""
+    if _is_detailed(case):
+        return envelope
     for known in about:
         if known is None or known.detailed:
             return envelope

@@ -27,7 +27,7 @@ from proxy.facts.model import ActorClosure, ConsentDirective
 from proxy.fhir.coding import ACT_REASON, Coding, Effect
 
 __all__ = [
-    "BREAK_GLASS", "Combination", "ConsentVerdict", "Question", "codes_wanted", "consent_verdict", "excluded", "mentions_wanted",
+    "BREAK_GLASS", "Combination", "ConsentVerdict", "Question", "codes_wanted", "consent_verdict", "excluded",
     "names_caller",
 ]  # fmt: skip
 
@@ -162,17 +162,6 @@ def _prepared(
     )
     consents = frozenset(directive.reference for directive in acting)
     return _Prepared(consents, applicable(acting, context, by_date=by_date), explicit)
-
-
-def mentions_wanted(directives: Sequence[ConsentDirective]) -> frozenset[str]:
-    """Give the references whose occurrence in a resource matters: `related` and `dependents` of any provision."""
-    return frozenset(
-        datum.reference
-        for directive in directives
-        for node in directive.root.nodes()
-        for datum in node.data
-        if datum.meaning in ("related", "dependents")
-    )
 
 
 def codes_wanted(directives: Sequence[ConsentDirective]) -> frozenset[Coding]:

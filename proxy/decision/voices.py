@@ -14,6 +14,7 @@ from proxy.decision.case import Case, is_universal
 from proxy.decision.labels import EffectiveLabels, effective_labels
 from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Verdict
 from proxy.decision.provisions import Combination, ConsentVerdict, Question, consent_verdict
+from proxy.decision.residual import VOICE, forbidden, unhonoured
 from proxy.decision.rules import (
     About,
     Standing,
@@ -90,7 +91,8 @@ def _about_patient(
     case: Case, envelope: Envelope, labels: EffectiveLabels, facts: Facts, patient: str
 ) -> _Voices:
     known = facts.patients.get(patient, PatientFacts(patient, None, None))
-    verdict = _heard(case, envelope, labels, known.directives, facts.now)
+    question = _question(case, envelope, labels, facts.now)
+    verdict = _heard(case, known.directives, question)
     about = About(
         type=envelope.type,
         labels=labels.codings,
@@ -106,10 +108,17 @@ def _about_patient(
     )
     return _Voices(
         unknown=(
+            *unhonoured(case.principal, case.closure),
             *_unknown_labels(labels),
             *(verdict.reasons if verdict.verdict is Verdict.UNKNOWN else ()),
         ),
-        denies=(*consent_denies, *_denies(case, about), *_matrix(case, envelope)),
+        denies=(
+            *consent_denies,
+            # the token is a ceiling, like its scopes: nothing lifts what it forbids
+            *((VOICE, True, reason) for reason in forbidden(case.principal, patient, question)),
+            *_denies(case, about),
+            *_matrix(case, envelope),
+        ),
         permits=_permits(case, about),
         consents=verdict.consents,
         heard=verdict.reasons if verdict.verdict is Verdict.PERMIT else (),
@@ -127,18 +136,14 @@ def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> _V
         frozenset(),
     )
     return _Voices(
-        unknown=tuple(_unknown_labels(labels)),
+        unknown=(*unhonoured(case.principal, case.closure), *_unknown_labels(labels)),
         denies=(*_denies(case, about), *_matrix(case, envelope)),
         permits=_permits(case, about),
     )
 
 
 def _heard(
-    case: Case,
-    envelope: Envelope,
-    labels: EffectiveLabels,
-    directives: tuple[ConsentDirective, ...] | None,
-    now: float,
+    case: Case, directives: tuple[ConsentDirective, ...] | None, question: Question
 ) -> ConsentVerdict:
     if directives is None:
         unknown = Reason(
@@ -147,17 +152,21 @@ def _heard(
         return ConsentVerdict(
             Verdict.UNKNOWN, named=False, reasons=(unknown,), consents=frozenset()
         )
-    question = Question(
+    return consent_verdict(directives, question, _COMBINE[case.compiled.policies.combine])
+
+
+def _question(case: Case, envelope: Envelope, labels: EffectiveLabels, now: float) -> Question:
+    return Question(
         closure=case.closure,
         action=_ACTION,
         purposes=case.purposes,
         envelope=envelope.labelled(labels.codings),
         now=now,
         zone=case.zone,
+        mentions=envelope.mentions,
         recognised=case.compiled.recognised,
         normal=case.compiled.policies.terms.normalise,
     )
-    return consent_verdict(directives, question, _COMBINE[case.compiled.policies.combine])
 
 
 _ACTION = "access"

@@ -91,13 +91,18 @@ class Hearing:
         return [one._replace(decision=ILLEGIBLE) if illegible(one) else one for one in judged]
 
     def _reader_for_facts(self) -> EnvelopeReader:
-        """The reader that also looks for what some Consent gathered so far speaks of."""
+        """The reader that also looks for what the token or some Consent gathered so far speaks of."""
+        restriction = self.case.closure.restriction
         asked: frozenset[str] = frozenset()
-        dates = False
+        mentions = restriction.mentions if restriction else asked
+        dates = restriction is not None and restriction.is_detailed
         for known in self.facts.values():
             asked |= known.codes
+            mentions |= known.mentions
             dates = dates or known.detailed
-        return self.reader.wanting(asked, dates=dates) if asked or dates else self.reader
+        if not (asked or dates):
+            return self.reader
+        return self.reader.wanting(asked, dates=dates, mentions=mentions)
 
     async def _facts(self, envelopes: list[Envelope | None]) -> Facts:
         about = {envelope.patients for envelope in envelopes if envelope is not None}

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from proxy.facts.cache import Found
 from proxy.facts.elements import Json
-from proxy.facts.lookup import Budget, escaped
+from proxy.facts.lookup import Budget, token_of
 from proxy.facts.model import ActorClosure
 from proxy.facts.relationship import Reading, closure_of, identifiers_of, next_boundary, periods_of
+from proxy.facts.residual import restriction_of
 from proxy.fhir.coding import Identifier
 from proxy.identity.principal import Principal, PrincipalKind
 
@@ -31,8 +32,10 @@ async def caller_of(
     )
     complete = None not in (roles, practitioners, houses)
     closure = closure_of(roles or (), houses or (), principal, reading, now, practitioners or ())
+    restriction = await restriction_of(principal, budget, reading, now)
     until = next_boundary(periods_of(roles or (), reading), now)
-    return Found(replace(closure, complete=complete), until, keep=complete)
+    known = replace(closure, complete=complete, restriction=restriction)
+    return Found(known, until, keep=complete and (restriction is None or restriction.understood))
 
 
 async def _professional(
@@ -74,7 +77,7 @@ async def _by_identifiers(
 ) -> tuple[list[Json] | None, list[Json] | None]:
     """Find the Practitioner that has one of the token's identifiers; two of them are nobody in particular."""
     asked = sorted(one for one in identifiers if one.system)
-    answers = await asyncio.gather(*(budget.search("Practitioner", _token(one)) for one in asked))
+    answers = await asyncio.gather(*(budget.search("Practitioner", token_of(one)) for one in asked))
     if None in answers:
         return None, None
     found = {
@@ -118,8 +121,4 @@ def _above(houses: Iterable[Json], reading: Reading) -> set[str]:
 async def _organization(budget: Budget, named: Identifier | None) -> list[Json] | None:
     if named is None or not named.system:
         return []
-    return await budget.search("Organization", _token(named))
-
-
-def _token(identifier: Identifier) -> tuple[str, str]:
-    return "identifier", f"{escaped(identifier.system)}|{escaped(identifier.value)}"
+    return await budget.search("Organization", token_of(named))

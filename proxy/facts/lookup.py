@@ -12,6 +12,7 @@ import orjson
 
 from proxy.errors import ProxyError
 from proxy.facts.elements import Json
+from proxy.fhir.coding import Identifier
 
 CHUNK = 250
 """Patients, or ids, that one search asks for."""
@@ -73,6 +74,11 @@ def _resources(answer: Iterable[bytes], resource_type: str) -> list[Json] | None
         return None
     right = all(isinstance(one, dict) and one.get("resourceType") == resource_type for one in found)
     return found if right else None
+
+
+def token_of(identifier: Identifier) -> tuple[str, str]:
+    """Give the search parameter that finds an identifier."""
+    return "identifier", f"{escaped(identifier.system)}|{escaped(identifier.value)}"
 
 
 def escaped(text: str) -> str:

@@ -94,6 +94,16 @@ class Provision:
             stack.extend(reversed(node.provisions))
 
 
+def mentions_asked(nodes: Iterable[Provision]) -> frozenset[str]:
+    """Give the references whose occurrence in a resource matters: `related` and `dependents` of any provision."""
+    return frozenset(
+        datum.reference
+        for node in nodes
+        for datum in node.data
+        if datum.meaning in ("related", "dependents") and datum.reference
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ConsentDirective:
     """One FHIR Consent, read. `problem` is set when it cannot be computed; then it is `unknown` for its patient.
@@ -146,6 +156,8 @@ class PatientFacts:
     detailed: bool = field(init=False, compare=False)
     codes: frozenset[str] = field(init=False, compare=False)
     """Codes that some provision asks a resource for; found once, because the facts are kept."""
+    mentions: frozenset[str] = field(init=False, compare=False)
+    """References whose occurrence in a resource some provision asks for."""
     edges: tuple[float, ...] = field(init=False, compare=False)
     """Where the periods of Consents, provisions and memberships begin and end, in order."""
 
@@ -155,6 +167,7 @@ class PatientFacts:
         object.__setattr__(
             self, "codes", frozenset(code.code for node in nodes for code in node.codes)
         )
+        object.__setattr__(self, "mentions", mentions_asked(nodes))
         object.__setattr__(self, "edges", _edges(self, nodes))
 
     def steady_until(self, now: float) -> float:
@@ -172,11 +185,40 @@ def _edges(facts: PatientFacts, nodes: Iterable[Provision]) -> tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Restriction:
+    """What a token keeps its bearer to, besides scopes: one patient, and IHE PCF residual rules. It never widens anything.
+
+    `patients`: one entry (`Patient/x`) for each claim that names a patient, `None` for one who cannot be told. `rules` are
+    read as provisions, DENY for `forbid`. `problem` says what of it is not understood.
+    """
+
+    patients: tuple[str | None, ...]
+    rules: tuple[Provision, ...] = ()
+    problem: str | None = None
+
+    @property
+    def understood(self) -> bool:
+        """Whether it can be kept to: otherwise nothing may leave."""
+        return self.problem is None and None not in self.patients
+
+    @property
+    def is_detailed(self) -> bool:
+        """Whether a rule asks for more of a resource than its labels."""
+        return any(rule.is_detailed for rule in self.rules)
+
+    @property
+    def mentions(self) -> frozenset[str]:
+        """References whose occurrence in a resource some rule asks for."""
+        return mentions_asked(self.rules)
+
+
+@dataclass(frozen=True, slots=True)
 class ActorClosure:
     """Everything the caller *is* for a Consent or a care team: references, identifiers, roles, organisation types.
 
     References include the caller's Practitioner, its active PractitionerRoles, their Organizations and parents.
-    `complete` is false when a look-up failed: then it matches denies and proves nothing.
+    `complete` is false when a look-up failed: then it matches denies and proves nothing. `restriction` is what the
+    caller's token is kept to.
     """
 
     references: frozenset[str] = frozenset()
@@ -184,6 +226,7 @@ class ActorClosure:
     roles: frozenset[Coding] = frozenset()
     organization_types: frozenset[Coding] = frozenset()
     complete: bool = True
+    restriction: Restriction | None = None
 
 
 @dataclass(frozen=True, slots=True)

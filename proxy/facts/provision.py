@@ -31,7 +31,7 @@ MAX_DEPTH = 20
 MAX_PROVISIONS = 2000
 
 NEGATED = {Effect.PERMIT: Effect.DENY, Effect.DENY: Effect.PERMIT}
-_MEANINGS = frozenset({"instance", "related", "dependents", "authoredby"})
+MEANINGS = frozenset({"instance", "related", "dependents", "authoredby"})
 
 NODE = ELEMENT | {
     "period", "actor", "action", "securityLabel", "purpose", "code", "dataPeriod", "data", "provision",
@@ -145,7 +145,7 @@ class ProvisionReader:
     def _datum(self, node: Json) -> ProvisionDatum:
         only(node, ELEMENT | {"meaning", "reference"}, "data")
         meaning = text_of(node, "meaning")
-        if meaning not in _MEANINGS:
+        if meaning not in MEANINGS:
             raise UnsupportedError("unknown data.meaning")
         return ProvisionDatum(meaning, self.reference(object_of(node, "reference")) or "")
 

@@ -10,6 +10,10 @@ Resource: TypeAlias = bytes | msgspec.Raw
 """One resource, as its bytes or as its span in a body."""
 
 
+UNTOLD = "?"
+"""Stands among the mentions of a resource for references of which it cannot be told what they name."""
+
+
 class UnreadableError(Exception):
     """A resource that cannot be read as one; the text never quotes it."""
 
@@ -46,7 +50,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
     `patients` is `None` when it cannot be told whom the resource is about: then it is denied.
     `date` is the clinical date as written, empty unless the reader looks for dates; `codes` are those of the wanted
-    codings that occur anywhere inside. `matter` is set when everything else but identity and date comes from it.
+    codings that occur anywhere inside. `mentions` are those of the wanted references that do, with `UNTOLD` where that cannot
+    be told; `None` = not looked for. `matter` is set when everything else but identity, date and mentions comes from it.
     """
 
     type: str
@@ -61,6 +66,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     codes: frozenset[Coding]
     profiles: frozenset[str]
     matter: Matter | None = None
+    mentions: frozenset[str] | None = None
 
     @property
     def reference(self) -> str:

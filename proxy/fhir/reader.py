@@ -20,6 +20,7 @@ from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
 from proxy.fhir.content import INLINE, Wanted, codings_of, inline_labels, may_hide, tree_of
 from proxy.fhir.envelope import Envelope, Matter, Resource, UnreadableError
 from proxy.fhir.links import reference_of
+from proxy.fhir.mentions import mentions_in
 
 
 class _Reference(msgspec.Struct, frozen=True, gc=False):
@@ -153,17 +154,21 @@ class EnvelopeReader:
         """A reference as `Type/id`, or None when it is not one of ours."""
         self._wanted = wanted
         self._dated = False
+        self._mentions: frozenset[str] = frozenset()
         self._matters: dict[object, Matter] = {}
 
-    def wanting(self, codes: frozenset[str], *, dates: bool) -> "EnvelopeReader":
-        """A reader that looks for these codes and for clinical dates too; itself when it already does."""
+    def wanting(
+        self, codes: frozenset[str], *, dates: bool, mentions: frozenset[str] = frozenset()
+    ) -> "EnvelopeReader":
+        """A reader that looks for these codes and references and for clinical dates too; itself when it already does."""
         known = all(code in self._wanted for code in codes)
-        if known and (self._dated or not dates):
+        if known and (self._dated or not dates) and mentions <= self._mentions:
             return self
         other = object.__new__(EnvelopeReader)
         other.__dict__.update(self.__dict__)
         other._wanted = self._wanted if known else self._wanted | codes
         other._dated = self._dated or dates
+        other._mentions = self._mentions | mentions
         return other
 
     def read(self, raw: Resource) -> Envelope:
@@ -206,7 +211,7 @@ class EnvelopeReader:
         matter = self._matter(node, plan, meta)
         return Envelope(
             plan.type, node.id_, meta.versionId, meta.lastUpdated, matter.labels, matter.patients, matter.authors,
-            date, _NO_CODES, matter.profiles, matter,
+            date, _NO_CODES, matter.profiles, matter, self._mentioned(raw) if self._mentions else None,
         )  # fmt: skip
 
     def _matter(self, node: Any, plan: "_Plan", meta: _Meta) -> Matter:
@@ -238,7 +243,11 @@ class EnvelopeReader:
             date=date,
             codes=self._codes(data),
             profiles=frozenset(meta.profile or ()),
+            mentions=self._mentioned(data) if self._mentions else None,
         )
+
+    def _mentioned(self, raw: Resource) -> frozenset[str]:
+        return mentions_in(raw, self._mentions, self.normal)
 
     def _patients(self, node: Any, plan: "_Plan", inner: list[Envelope]) -> frozenset[str] | None:
         if plan.type in OPAQUE or (plan.type == "Patient" and not node.id_):

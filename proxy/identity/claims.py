@@ -123,10 +123,13 @@ def _organization(value: object) -> Identifier:
 
 def _patient_identifier(value: object) -> Identifier:
     """Read a CX with an OID, or any other identifier as it stands."""
-    written = _CX.fullmatch(_text(value))
-    return (
-        Identifier(f"urn:oid:{written[2]}", written[1]) if written else Identifier("", _text(value))
-    )
+    return cx_of(_text(value)) or Identifier("", _text(value))
+
+
+def cx_of(text: str) -> Identifier | None:
+    """Give the identifier that an HL7 v2 CX with an OID as assigning authority means; None for any other text."""
+    written = _CX.fullmatch(text)
+    return Identifier(f"urn:oid:{written[2]}", written[1]) if written else None
 
 
 def _version_one(value: object) -> str:

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from proxy.decision.model import Verdict
-from proxy.decision.provisions import Question, consent_verdict, mentions_wanted
+from proxy.decision.provisions import Question, consent_verdict
 from proxy.facts.directive import directive_of
-from proxy.facts.model import ActorClosure
+from proxy.facts.model import ActorClosure, mentions_asked
 from proxy.fhir.coding import coding_of
 from proxy.fhir.envelope import Envelope
 
@@ -125,7 +125,7 @@ def visible_under(name: str, closure: ActorClosure, purpose: str, now: float = T
         (PCF / "consents" / f"Consent-ex-{name}.json").read_bytes(), "4.0.1", ZONE
     )
     assert directive.problem is None
-    wanted = mentions_wanted([directive])
+    wanted = mentions_asked(directive.root.nodes())
     return "".join(
         letter
         for letter, observation in OBSERVATIONS.items()
@@ -152,7 +152,7 @@ def test_the_encounter_itself_follows_its_consent(consent: str, shown: bool) -> 
     directive = directive_of(
         (PCF / "consents" / f"Consent-ex-{consent}.json").read_bytes(), "4.0.1", ZONE
     )
-    question = asked("Encounter-ex-encounter", U2, "TREAT", mentions_wanted([directive]))
+    question = asked("Encounter-ex-encounter", U2, "TREAT", mentions_asked(directive.root.nodes()))
     assert (consent_verdict([directive], question).verdict is Verdict.PERMIT) == shown
 
 

@@ -12,9 +12,8 @@ from proxy.decision.provisions import (
     codes_wanted,
     consent_verdict,
     excluded,
-    mentions_wanted,
 )  # fmt: skip
-from proxy.facts.model import ActorClosure, ConsentDirective, Period, Provision
+from proxy.facts.model import ActorClosure, ConsentDirective, PatientFacts, Period, Provision
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, CONSENT_SCOPE, Coding, Effect
 from proxy.fhir.envelope import Envelope
 from tests.facts.consents import (
@@ -399,7 +398,7 @@ def test_a_verdict_names_its_consents_provision_and_caller() -> None:
 def test_what_must_be_looked_for_in_resources_is_told() -> None:
     directives = [read4(r4(permit(ALCOHOL, but=(deny(data("related", "Encounter/e")),))))]
     assert codes_wanted(directives) == {Coding("http://loinc.org", "74013-4")}
-    assert mentions_wanted(directives) == {"Encounter/e"}
+    assert PatientFacts("Patient/p", tuple(directives), ()).mentions == {"Encounter/e"}
 
 
 @pytest.mark.parametrize(
