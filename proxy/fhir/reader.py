@@ -15,6 +15,8 @@ from typing import Any, Union
 
 import msgspec
 
+from proxy.errors import UpstreamError
+from proxy.fhir.codec import parse_upstream
 from proxy.fhir.coding import Coding, coding_of
 from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
 from proxy.fhir.content import INLINE, Wanted, codings_of, inline_labels, may_hide, tree_of
@@ -38,6 +40,12 @@ class _Meta(msgspec.Struct, frozen=True, gc=False):
     lastUpdated: str = ""  # noqa: N815
     security: tuple[_Coding, ...] | None = None
     profile: tuple[str, ...] | None = None
+    tag: tuple[_Coding, ...] | None = None
+
+    @property
+    def is_of_a_part(self) -> bool:
+        """Whether upstream says that it gives only a part: labels may be missing from it (T-51, SRCH-7)."""
+        return any(one.code == "SUBSETTED" for one in self.tag or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +213,14 @@ class EnvelopeReader:
         meta: _Meta = node.meta_ or _EMPTY
         if not _ID.fullmatch(node.id_) or not _ID.fullmatch(meta.versionId):
             raise UnreadableError("the resource's id is no FHIR id")
+        if meta.tag and meta.is_of_a_part:
+            raise UnreadableError("upstream gives only a part of the resource")
+        data = bytes(raw)
+        if _may_repeat(data):
+            _refuse_repeated(data)
         date = self._date(node, plan, meta) if self._dated else ""
-        if plan.by_identity or node.contained_ or not (plain or self._is_plain(raw)):
-            return self._whole(node, plan, meta, bytes(raw), date)
+        if plan.by_identity or node.contained_ or not (plain or self._is_plain(data)):
+            return self._whole(node, plan, meta, data, date)
         matter = self._matter(node, plan, meta)
         return Envelope(
             plan.type, node.id_, meta.versionId, meta.lastUpdated, matter.labels, matter.patients, matter.authors,
@@ -328,6 +341,26 @@ def _nothing(_: object) -> None:
 
 
 _EMPTY = _Meta()
+_MOST_BYTES = 1 << 30
+_MOST_DEPTH = 200
+
+
+def _may_repeat(data: bytes) -> bool:
+    """Whether a member that decides may stand twice: then a client might read another one than we do (T-153)."""
+    return (
+        data.count(b'"meta"') > 1
+        or data.count(b'"security"') > 1
+        or data.count(b'"subject"') > 1
+        or data.count(b'"patient"') > 1
+        or may_hide(data)
+    )
+
+
+def _refuse_repeated(data: bytes) -> None:
+    try:
+        parse_upstream(data, _MOST_BYTES, _MOST_DEPTH)
+    except UpstreamError:
+        raise UnreadableError("a member stands twice, or the resource is no strict JSON") from None
 
 
 _NO_CODES: frozenset[Coding] = frozenset()
