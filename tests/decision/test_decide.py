@@ -1,18 +1,31 @@
 from dataclasses import replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.decision.case import CaseBook, compile_policies, open_case
 from proxy.decision.decide import Decider, decide_request, decide_resource
 from proxy.decision.voices import judge
-from proxy.facts.model import ActorClosure, Facts, PatientFacts, Period
-from proxy.fhir.coding import Coding
+from proxy.facts.model import Actor, ActorClosure, Facts, Membership, PatientFacts, Period
+from proxy.fhir.coding import CONFIDENTIALITY, Coding
+from proxy.fhir.envelope import Envelope
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import parse_scopes
-from tests.situations import BASELINE, DOCTOR, PAYER, Situation, principals, situations
+from tests.facts.consents import Json, actor, data, deny, permit, r4, read4
+from tests.situations import (
+    BASELINE,
+    DOCTOR,
+    PAYER,
+    READER,
+    Situation,
+    principal_of,
+    principals,
+    situations,
+)
 from tests.stage import NOW
 
 COMPILED = compile_policies(BASELINE)
@@ -109,3 +122,81 @@ def test_a_case_is_never_anothers(first: Situation, second: Situation) -> None:
                 assert case.principal is situation.principal
                 assert (case.closure, case.interaction) == (closure, interaction)
                 assert case is book.open(COMPILED, situation.principal, closure, interaction, PARIS)
+
+
+# ---- one caller, one patient, one case: the same question asked again under other circumstances ------------------------
+
+MARTIN = principal_of("Practitioner/dr-martin", DOCTOR, "TREAT")
+HIMSELF = ActorClosure(frozenset({"Practitioner/dr-martin"}))
+N = {"security": [{"system": CONFIDENTIALITY, "code": "N"}]}
+
+
+def observed(own: str, **more: Any) -> Envelope:
+    resource = {"resourceType": "Observation", "id": own, "meta": N, "subject": {"reference": "Patient/p1"}}  # fmt: skip
+    return READER.wanting(frozenset(), dates=True).read(orjson.dumps({**resource, **more}))
+
+
+RESOURCES = [
+    observed("a", effectiveDateTime="2022"),
+    observed("b", effectiveDateTime="2025"),
+    observed("c", effectiveDateTime="2022", performer=[{"reference": "Practitioner/dr-martin"}]),
+    observed("d", effectiveDateTime="2022", meta={"security": [{"system": CONFIDENTIALITY, "code": "V"}]}),
+    observed("e", effectiveDateTime="2022", focus=[{"reference": "Patient/p2"}]),
+]  # fmt: skip
+SAYING: list[Json | None] = [
+    permit(),
+    deny(),
+    permit(but=(deny({"period": {"start": "2026-11-22T10:00:05+01:00"}}),)),
+    permit({"dataPeriod": {"start": "2022", "end": "2022"}}),
+    permit(but=(deny(data("instance", "Observation/a")),)),
+    permit(but=(deny(actor("Practitioner/dr-martin", role="AUT")),)),
+    None,
+]
+
+
+def facts_saying(tree: Json | None, *, team: bool) -> tuple[PatientFacts, ...]:
+    directives = None if tree is None else (read4(r4(tree)),)
+    member = Membership("care-team", Actor("Practitioner/dr-martin"), Period(None, NOW + 8), "CareTeam/t")  # fmt: skip
+    return tuple(
+        PatientFacts(one, directives, (member,) if team else ())
+        for one in ("Patient/p1", "Patient/p2")
+    )
+
+
+KNOWN = [facts_saying(tree, team=team) for tree in SAYING for team in (True, False)]
+asked_again = st.tuples(
+    st.sampled_from(RESOURCES),
+    st.sampled_from(KNOWN),
+    st.sampled_from([NOW, NOW + 4, NOW + 5, NOW + 6, NOW + 8, NOW + 9]),
+    st.booleans(),
+)
+
+
+@given(questions=st.lists(asked_again, min_size=2, max_size=12))
+@settings(max_examples=200)
+def test_what_is_kept_never_answers_for_other_facts_another_instant_or_another_matter(
+    questions: list[tuple[Envelope, tuple[PatientFacts, ...], float, bool]],
+) -> None:
+    case = open_case(COMPILED, MARTIN, HIMSELF, "read", PARIS)
+    for envelope, patients, now, whole in questions:
+        known = {one.patient: one for one in patients[: 2 if whole else 1]}
+        facts = Facts(HIMSELF, now, known)
+        anew = judge(open_case(COMPILED, MARTIN, HIMSELF, "read", PARIS), envelope, facts)
+        assert decide_resource(case, envelope, facts) == anew
+        assert Decider(case, facts)(envelope) == anew
+
+
+def test_the_circumstances_above_tell_decisions_apart() -> None:
+    """Otherwise nothing would be proven by them."""
+    case = open_case(COMPILED, MARTIN, HIMSELF, "read", PARIS)
+
+    def permitted(resource: int, known: int, now: float) -> bool:
+        facts = Facts(HIMSELF, now, {one.patient: one for one in KNOWN[known]})
+        return judge(case, RESOURCES[resource], facts).permits
+
+    assert [permitted(0, known, NOW) for known in (0, 1, 2, 4, 6, 8)] == [True, False, False, True, True, False]  # fmt: skip
+    assert [permitted(0, 4, NOW + more) for more in (4, 6)] == [True, False]
+    assert [permitted(0, 0, NOW + more) for more in (8, 9)] == [True, False]
+    assert [permitted(resource, 6, NOW) for resource in (0, 1)] == [True, False]
+    assert [permitted(resource, 8, NOW) for resource in (0, 1)] == [False, True]
+    assert [permitted(resource, 0, NOW) for resource in (0, 3)] == [True, False]
