@@ -89,6 +89,7 @@ def test_a_consent_is_unknown_can_speak_or_is_silent_for_a_request(
         (permit(purpose("TREAT")), 1),
         (permit(purpose("HMARKT")), 0),
         (permit(purpose("HMARKT"), but=(deny(),)), 0),
+        (permit(purpose("HMARKT"), but=(deny(), permit())), 1),
         (permit(purpose("HMARKT"), but=(permit(purpose("TREAT")),)), 1),
     ],
 )
@@ -104,6 +105,12 @@ def test_what_can_speak_says_whether_the_request_lies_in_it_and_whether_it_asks_
     assert (open_rule.root.inside, open_rule.root.open) == (True, True)
     assert (asking.root.inside, asking.root.open) == (True, False)
     assert (outside.root.inside, outside.root.open) == (False, True)
+
+
+def test_an_exception_to_what_does_not_match_is_none() -> None:
+    tree = deny(purpose("HMARKT"), but=(permit(), deny(label("R"))))
+    [rule] = reduced(r4(tree)).rules
+    assert [one.node.path for one in rule.root.provisions] == ["provision.provision[1]"]
 
 
 NAMED = [

@@ -279,9 +279,10 @@ content = st.recursive(
     ),
     max_leaves=6,
 )
+CODE_KEYS = st.sampled_from(['"code"', '"code"', '"c\\u006fde"'])
 codings = st.builds(
-    lambda system, code, space: written([('"system"', system), ('"code"', code)], space),
-    strings, strings, SPACE,
+    lambda system, key, code, space: written([('"system"', system), (key, code)], space),
+    strings, CODE_KEYS, strings, SPACE,
 )  # fmt: skip
 references = st.builds(
     lambda value, space: written([('"reference"', value)], space), strings, SPACE
