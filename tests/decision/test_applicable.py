@@ -89,7 +89,6 @@ def test_a_consent_is_unknown_can_speak_or_is_silent_for_a_request(
         (permit(purpose("TREAT")), 1),
         (permit(purpose("HMARKT")), 0),
         (permit(purpose("HMARKT"), but=(deny(),)), 0),
-        (permit(purpose("HMARKT"), but=(deny(), permit())), 1),
         (permit(purpose("HMARKT"), but=(permit(purpose("TREAT")),)), 1),
     ],
 )

@@ -284,6 +284,19 @@ codings = st.builds(
     lambda system, key, code, space: written([('"system"', system), (key, code)], space),
     strings, CODE_KEYS, strings, SPACE,
 )  # fmt: skip
+
+
+def hidden_code(code: str, place: int) -> str:
+    """A coding whose key has a letter that is escaped."""
+    return "[" + written([(escaped("code", {place}), escaped(code, set()))], "") + "]"
+
+
+def hidden_label(coding: str, place: int) -> str:
+    """An inline label whose URL has a letter that is escaped."""
+    url = escaped(INLINE_LABEL, {len(INLINE_LABEL) - place})
+    return f'[{{"url":{url},"valueCoding":{coding}}}]'
+
+
 references = st.builds(
     lambda value, space: written([('"reference"', value)], space), strings, SPACE
 )
@@ -296,6 +309,8 @@ members = st.one_of(
     st.tuples(st.just('"effectiveDateTime"'), strings),
     st.tuples(st.just('"code"'), codings.map(lambda one: f'{{"coding":[{one}]}}')),
     st.tuples(st.just('"code"'), codings.map(lambda one: f'{{"extension":[{{"url":"{INLINE_LABEL}","valueCoding":{one}}}]}}')),
+    st.tuples(st.just('"category"'), st.builds(hidden_code, st.sampled_from(["75622-1", "F11.2", "x"]), st.integers(0, 3))),
+    st.tuples(st.just('"modifierExtension"'), st.builds(hidden_label, codings, st.integers(0, 80))),
     st.tuples(st.sampled_from(['"component"', '"extension"', '"note"']), content),
     st.tuples(keys, content),
 )  # fmt: skip
@@ -407,3 +422,34 @@ def test_every_sample_can_be_read() -> None:
     for file in sorted(SAMPLES.glob("*.json")):
         for entry in orjson.loads(file.read_bytes())["entry"]:
             assert read(entry["resource"]).id == entry["resource"]["id"]
+
+
+AUDIT = """{"resourceType":"AuditEvent","id":"a","entity":[%s]}"""
+PERSON = '{"what":{"reference":"Patient/p"},"type":{"code":"1"}}'
+
+
+@pytest.mark.parametrize(
+    ("entities", "patients"),
+    [
+        (PERSON, {"Patient/p"}),
+        (PERSON + ',{"what":{"reference":"Observation/o"},"type":{"code":"2"}}', {"Patient/p"}),
+        (
+            PERSON + ',{"what":{"identifier":{"value":"request"}},"type":{"code":"XrequestId"}}',
+            {"Patient/p"},
+        ),
+        (PERSON + ',{"query":"R0VU","type":{"code":"2"}}', {"Patient/p"}),
+        (PERSON + ',{"what":{"identifier":{"value":"ins"}},"type":{"code":"1"}}', None),
+        (PERSON + ',{"what":{"type":"Patient","identifier":{"value":"ins"}}}', None),
+        (PERSON + ',{"what":{"reference":"#p"},"role":{"code":"1"}}', None),
+        (
+            PERSON + ',{"what":{"reference":"Patient/q"},"type":{"code":"2"}}',
+            {"Patient/p", "Patient/q"},
+        ),
+        ('{"what":{"reference":"Observation/o"},"type":{"code":"2"}}', set()),
+    ],
+)
+def test_an_audit_event_is_about_the_persons_it_names(
+    entities: str, patients: set[str] | None
+) -> None:
+    reader = EnvelopeReader(frozenset({"AuditEvent"}), (), Wanted())
+    assert reader.read((AUDIT % entities).encode()).patients == patients
