@@ -7,10 +7,8 @@ none of the wanted codes has none of the wanted codings; only on a hit it is wal
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, Union
 
 import msgspec
@@ -18,126 +16,22 @@ import msgspec
 from proxy.errors import UpstreamError
 from proxy.fhir.codec import parse_upstream
 from proxy.fhir.coding import Coding, coding_of
-from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
+from proxy.fhir.compartment import OPAQUE
 from proxy.fhir.content import INLINE, Wanted, codings_of, inline_labels, may_hide, tree_of
 from proxy.fhir.envelope import Envelope, Matter, Resource, UnreadableError
 from proxy.fhir.links import reference_of
 from proxy.fhir.mentions import mentions_in
-
-
-class _Reference(msgspec.Struct, frozen=True, gc=False):
-    reference: str | None = None
-    type: str | None = None
-
-
-class _Coding(msgspec.Struct, frozen=True, gc=False):
-    system: str | None = None
-    code: str | None = None
-
-
-class _Meta(msgspec.Struct, frozen=True, gc=False):
-    versionId: str = ""  # noqa: N815  (FHIR's name)
-    lastUpdated: str = ""  # noqa: N815
-    security: tuple[_Coding, ...] | None = None
-    profile: tuple[str, ...] | None = None
-    tag: tuple[_Coding, ...] | None = None
-
-    @property
-    def is_of_a_part(self) -> bool:
-        """Whether upstream says that it gives only a part: labels may be missing from it (T-51, SRCH-7)."""
-        return any(one.code == "SUBSETTED" for one in self.tag or ())
-
-
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """One table row, ready to be followed: the path's steps, and whether any target may stand there."""
-
-    steps: tuple[str, ...]
-    transparent: bool
-
-
-def _nested(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> Any:
-    """The msgspec type for elements below one name: each may be single or repeated (R4 and R5 differ)."""
-    rests = [path for path in paths if path]
-    if not rests:
-        return leaf | tuple[leaf, ...] | None
-    struct: Any = _struct(name, rests, leaf)
-    return struct | tuple[struct, ...] | None
-
-
-def _struct(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> type[msgspec.Struct]:
-    return msgspec.defstruct(
-        name, _fields(name, paths, leaf), rename=_spelled, frozen=True, gc=False
-    )
-
-
-def _fields(name: str, paths: Iterable[tuple[str, ...]], leaf: Any) -> list[tuple[str, Any, Any]]:
-    heads: dict[str, list[tuple[str, ...]]] = {}
-    for head, *rest in paths:
-        heads.setdefault(head, []).append(tuple(rest))
-    return [
-        (head + "_", _nested(name + "_" + head, rests, leaf), None) for head, rests in heads.items()
-    ]
-
-
-def _spelled(field: str) -> str:
-    return field.removesuffix("_")
-
-
-def _split(paths: Iterable[str]) -> list[tuple[str, ...]]:
-    return [tuple(path.split(".")) for path in paths]
-
-
-def _resource_struct(rtype: str) -> type[msgspec.Struct]:
-    references = _split(dict.fromkeys((*ABOUT.get(rtype, ()), *AUTHORS.get(rtype, ()))))
-    fields: list[tuple[str, Any, Any]] = [
-        ("id_", str, ""),
-        ("meta_", _Meta | None, None),
-        ("contained_", list[msgspec.Raw] | None, None),
-    ]
-    fields += _fields(rtype, references, _Reference)
-    dates = [one for path in DATES.get(rtype, ()) for one in _with_end(path)]
-    dated = [path for path in _split(dates) if path[0] not in {f[0][:-1] for f in fields}]
-    fields += _fields(rtype + "_date", dated, str)
-    return msgspec.defstruct(
-        rtype, fields, tag_field="resourceType", tag=rtype, rename=_spelled, gc=False
-    )
-
-
-def _with_end(path: str) -> tuple[str, ...]:
-    """A date; of a Period its end too."""
-    return (path, path.removesuffix("start") + "end") if path.endswith(".start") else (path,)
-
-
-def _span(period: Any) -> str:
-    """A Period as `start/end`, an open end as far away as dates go; empty when it says nothing."""
-    start, end = getattr(period, "start_", None), getattr(period, "end_", None)
-    return f"{start or _FIRST}/{end or _LAST}" if start or end else ""
-
-
-_FIRST, _LAST = "0001", "9999"
-
-
-def _values(node: Any, steps: tuple[str, ...]) -> Iterator[Any]:
-    """Every value at the end of the steps, through lists."""
-    if node is None:
-        return
-    if isinstance(node, tuple):
-        for item in node:
-            yield from _values(item, steps)
-    elif steps:
-        yield from _values(getattr(node, steps[0] + "_", None), steps[1:])
-    else:
-        yield node
-
-
-def _dates_at(node: Any, steps: tuple[str, ...]) -> Iterator[str]:
-    """Every date at the end of the steps; of a Period that begins there, the whole of it (decisions §4 `dataPeriod`)."""
-    if steps[-1] == "start" and len(steps) > 1:
-        yield from map(_span, _values(node, steps[:-1]))
-    else:
-        yield from (value for value in _values(node, steps) if isinstance(value, str))
-
+from proxy.fhir.shapes import (
+    NO_META,
+    Element,
+    Meta,
+    Plan,
+    Reference,
+    dates_at,
+    plan_of,
+    resource_struct,
+    values_at,
+)
 
 _ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
 
@@ -153,9 +47,9 @@ class EnvelopeReader:
 
     def __init__(self, types: Iterable[str], bases: tuple[str, ...], wanted: Wanted) -> None:
         names = sorted(set(types))
-        structs = [_resource_struct(name) for name in names]
+        structs = [resource_struct(name) for name in names]
         self._decoder = msgspec.json.Decoder(Union[tuple(structs)])  # noqa: UP007  (a union made from a list)
-        self._plans = {struct: _plan(struct) for struct in structs}
+        self._plans = {struct: plan_of(struct) for struct in structs}
         self.normal: Callable[[str], str | None] = lru_cache(maxsize=65536)(
             lambda text: reference_of(text, bases)
         )
@@ -210,7 +104,7 @@ class EnvelopeReader:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise UnreadableError("not a resource of a known type and shape") from None
         plan = self._plans[type(node)]
-        meta: _Meta = node.meta_ or _EMPTY
+        meta: Meta = node.meta_ or NO_META
         if not _ID.fullmatch(node.id_) or not _ID.fullmatch(meta.versionId):
             raise UnreadableError("the resource's id is no FHIR id")
         if meta.tag and meta.is_of_a_part:
@@ -227,7 +121,7 @@ class EnvelopeReader:
             date, _NO_CODES, matter.profiles, matter, self._mentioned(raw) if self._mentions else None,
         )  # fmt: skip
 
-    def _matter(self, node: Any, plan: "_Plan", meta: _Meta) -> Matter:
+    def _matter(self, node: Any, plan: "Plan", meta: Meta) -> Matter:
         key = (plan.type, plan.references(node), meta.security, meta.profile)
         known = self._matters.get(key)
         if known is None:
@@ -242,7 +136,7 @@ class EnvelopeReader:
             )
         return known
 
-    def _whole(self, node: Any, plan: "_Plan", meta: _Meta, data: bytes, date: str) -> Envelope:
+    def _whole(self, node: Any, plan: "Plan", meta: Meta, data: bytes, date: str) -> Envelope:
         """The envelope of a resource that is looked at in full."""
         inner = [self.read(raw) for raw in node.contained_ or ()]
         return Envelope(
@@ -262,12 +156,14 @@ class EnvelopeReader:
     def _mentioned(self, raw: Resource) -> frozenset[str]:
         return mentions_in(raw, self._mentions, self.normal)
 
-    def _patients(self, node: Any, plan: "_Plan", inner: list[Envelope]) -> frozenset[str] | None:
+    def _patients(self, node: Any, plan: "Plan", inner: list[Envelope]) -> frozenset[str] | None:
         if plan.type in OPAQUE or (plan.type == "Patient" and not node.id_):
             return None
         found = {f"Patient/{node.id_}"} if plan.type == "Patient" else set()
+        if plan.type == "AuditEvent" and not self._add_audited(found, node):
+            return None
         for element in plan.about:
-            for value in _values(node, element.steps):
+            for value in values_at(node, element.steps):
                 if not self._add_patient(found, value, element):
                     return None
         for envelope in inner:
@@ -276,7 +172,17 @@ class EnvelopeReader:
             found |= envelope.patients
         return frozenset(found)
 
-    def _add_patient(self, found: set[str], value: _Reference, element: _Element) -> bool:
+    def _add_audited(self, found: set[str], node: Any) -> bool:
+        """Whether the patients of an AuditEvent can be told: those it names; data, query and token entities are theirs."""
+        for entity in node.entity_ or ():
+            target = self.normal((entity.what_ and entity.what_.reference) or "")
+            if target is not None and target.startswith("Patient/"):
+                found.add(target)
+            elif entity.is_person:
+                return False
+        return True
+
+    def _add_patient(self, found: set[str], value: Reference, element: Element) -> bool:
         """Whether the reference can be told; a Patient is added. INVARIANT: what cannot be told is `False`."""
         target = self.normal(value.reference) if value.reference else None
         if target is None:
@@ -286,16 +192,16 @@ class EnvelopeReader:
             found.add(target)
         return rtype != "Group" and not (element.transparent and rtype != "Patient")
 
-    def _named(self, node: Any, elements: tuple[_Element, ...]) -> frozenset[str]:
+    def _named(self, node: Any, elements: tuple[Element, ...]) -> frozenset[str]:
         references = (
-            value.reference for element in elements for value in _values(node, element.steps)
+            value.reference for element in elements for value in values_at(node, element.steps)
         )
         normal = (self.normal(reference) for reference in references if reference)
         return frozenset(target for target in normal if target)
 
-    def _date(self, node: Any, plan: "_Plan", meta: _Meta) -> str:
+    def _date(self, node: Any, plan: "Plan", meta: Meta) -> str:
         for element in plan.dates:
-            for value in _dates_at(node, element.steps):
+            for value in dates_at(node, element.steps):
                 if value:
                     return value
         return meta.lastUpdated
@@ -306,42 +212,9 @@ class EnvelopeReader:
         return frozenset(coding for coding in codings_of(data) if coding.code in self._wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How one type is read. `references` gives the elements that say whom it is about and who wrote it, for comparison.
-
-    `by_identity`: the resource's own id says whom it is about, so that no two share a matter.
-    """
-
-    type: str
-    references: Callable[[Any], object]
-    about: tuple[_Element, ...]
-    authors: tuple[_Element, ...]
-    dates: tuple[_Element, ...]
-    by_identity: bool
-
-
-def _plan(struct: type[msgspec.Struct]) -> _Plan:
-    rtype = struct.__name__
-    heads = {
-        path.partition(".")[0] + "_" for path in (*ABOUT.get(rtype, ()), *AUTHORS.get(rtype, ()))
-    }
-    return _Plan(
-        type=rtype,
-        references=attrgetter(*sorted(heads)) if heads else _nothing,
-        about=_elements(rtype, ABOUT),
-        authors=_elements(rtype, AUTHORS),
-        dates=_elements(rtype, DATES),
-        by_identity=rtype == "Patient" or rtype in OPAQUE,
-    )
-
-
-def _nothing(_: object) -> None:
-    return None
-
-
-_EMPTY = _Meta()
 _MOST_BYTES = 1 << 30
+
+
 _MOST_DEPTH = 200
 
 
@@ -366,14 +239,7 @@ def _refuse_repeated(data: bytes) -> None:
 _NO_CODES: frozenset[Coding] = frozenset()
 
 
-def _elements(rtype: str, table: dict[str, tuple[str, ...]]) -> tuple[_Element, ...]:
-    return tuple(
-        _Element(tuple(path.split(".")), f"{rtype}.{path}" in TRANSPARENT)
-        for path in table.get(rtype, ())
-    )
-
-
-def _labels(meta: _Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding]:
+def _labels(meta: Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding]:
     labels = {coding_of(label.system, label.code) for label in meta.security or ()}
     for envelope in inner:
         labels |= envelope.labels
