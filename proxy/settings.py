@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from proxy.errors import Finding, UnusableError
 from proxy.policy.parse import content_of
 from proxy.policy.strict import NotStrictError, read
-from proxy.policy.terms import Written
+from proxy.policy.terms import Label, Written
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
@@ -51,11 +51,20 @@ class Listen(Written):
     tls: Tls | None = None
 
 
+class Reviewers(Written):
+    """Who may ask for explanations: bearers of a token with one of these roles."""
+
+    roles: tuple[Label, ...] = Field(
+        min_length=1, description="`alias#CODE`, aliases of terms.yaml"
+    )
+
+
 class Admin(Written):
-    """The admin listener: health, readiness, metrics; never on the public port."""
+    """The admin listener: health, readiness, metrics, the reviewer API; never on the public port."""
 
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
+    reviewers: Reviewers | None = Field(None, description="absent: there is no reviewer API")
 
 
 class Pool(Written):

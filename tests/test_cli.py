@@ -98,7 +98,27 @@ MISTAKES = [
     (("sandbox", "--port", "0", "--data", "data"), 2, "no FHIR resource"),
     (("sandbox", "--port", "0", "--data", "wrong-data"), 2, "wrong.json"),
     (("demo", "faster"), 2, "faster"),
-    (("explain",), 2, "No such command"),
+    (("rewrite",), 2, "No such command"),
+    (("explain", "--config", "good.yaml", "--claims", CLAIMS), 2, "request"),
+    (("explain", "--config", "good.yaml", "GET /Patient"), 2, "--claims"),
+    (
+        ("explain", "--config", "good.yaml", "--claims", "list.json", "GET /Patient"),
+        2,
+        "list.json:1: ",
+    ),
+    (
+        ("explain", "--config", "good.yaml", "--claims", CLAIMS, "GET /Patient"),
+        2,
+        "good.yaml:1: `upstream.url`",
+    ),
+    (
+        ("explain", "--config", "nowhere.yaml", "--claims", CLAIMS, "GET /Patient"),
+        2,
+        "nowhere.yaml:1: ",
+    ),
+    (("lint",), 2, "--config"),
+    (("lint", "--config", "good.yaml"), 2, "good.yaml:1: `upstream.url`"),
+    (("lint", "--config", "good.yaml", "--format", "xml"), 2, "xml"),
     (("audit", "verify"), 2, "--config"),
     (("audit", "verify", "--config", "nowhere.yaml"), 2, "nowhere.yaml:1: "),
     (("audit", "verify", "--config", "good.yaml"), 2, "good.yaml:1: `audit.journal`"),
@@ -292,6 +312,96 @@ async def upstream() -> AsyncIterator[str]:
     sandbox = await start_sandbox(store)
     yield sandbox.url
     await sandbox.close()
+
+
+@dataclass
+class Program:
+    """The command line as a process of its own: what it asks is served by this one."""
+
+    directory: Path
+
+    async def ran(self, *arguments: object) -> Ran:
+        with running(self.directory, *arguments) as process:
+            code = await ended(process)
+        return Ran(code, (self.directory / "out").read_text(), (self.directory / "err").read_text())
+
+
+async def test_a_request_is_explained_as_text_and_as_json(tmp_path: Path, upstream: str) -> None:
+    config, program = configuration(tmp_path, upstream), Program(tmp_path)
+    arguments = (
+        "explain",
+        "--config",
+        config,
+        "--claims",
+        SAMPLES / "tokens" / "care-team-nurse.json",
+    )
+    text = await program.ran(*arguments, "GET /Patient?_id=camille,noe")
+    assert (text.code, text.err) == (0, "")
+    lines = [line.strip() for line in text.out.splitlines()]
+    assert lines[:3] == [
+        "GET /Patient?_id=camille,noe as Practitioner/nurse-nora",
+        "answer: 200",
+        "request: permit",
+    ]
+    assert "~ Patient/camille/_history/1: redacted about Patient/camille" in lines
+    assert "redacted: Patient.address, Patient.telecom" in lines
+    assert any(
+        f"permit by policy care-team-nurse-reads ({BASELINE}/treatment.yaml:" in one
+        for one in lines
+    )
+    assert "- Patient/noe/_history/1: withheld about Patient/noe" in lines
+    assert "would change the answer: a Consent of Patient/noe that permits this" in lines
+    assert lines[-1] == "considered: 1 redacted, 1 withheld"
+    told = json.loads((await program.ran(*arguments, "GET /Patient/noe", "--format", "json")).out)
+    assert (told["status"], told["refusal"]) == (404, "not-found")
+    assert [one["outcome"] for one in told["resources"]] == ["withheld"]
+    assert not (tmp_path / "journal.db").exists()
+
+
+async def test_a_request_that_is_refused_is_told_with_its_true_reason(
+    tmp_path: Path, upstream: str
+) -> None:
+    config = configuration(tmp_path, upstream)
+    arguments = ("explain", "--config", config, "--claims", SAMPLES / "tokens" / "insurer.json")
+    ran = await Program(tmp_path).ran(*arguments, "GET /Patient")
+    assert ran.code == 0
+    assert (
+        "answer: 403, refused: forbidden (scope or role does not cover the interaction)" in ran.out
+    )
+    assert "deny by policy insurers-never (" in ran.out
+    assert "would change the answer: no single fact that can be tried" in ran.out
+    assert "considered" not in ran.out
+
+
+async def test_consents_are_linted_and_one_that_is_unsupported_is_no_success(
+    tmp_path: Path, upstream: str
+) -> None:
+    config, program = configuration(tmp_path, upstream), Program(tmp_path)
+    whole = await program.ran("lint", "--config", config)
+    assert (whole.code, whole.err) == (0, "")
+    assert "INACTIVE    Consent/ines-draft/_history/1 Patient/ines: status draft" in whole.out
+    spoilt = json.loads((SAMPLES / "10-patient-camille.json").read_text())
+    [consent] = [
+        one["resource"]
+        for one in spoilt["entry"]
+        if one["resource"].get("id") == "camille-treatment"
+    ]
+    consent["modifierExtension"] = [{"url": "urn:x", "valueBoolean": True}]
+    async with (
+        aiohttp.ClientSession() as session,
+        session.put(f"{upstream}/Consent/camille-treatment", json=consent) as answer,
+    ):
+        assert answer.status == 200
+    own = await program.ran("lint", "--config", config, "--patient", "camille")
+    assert own.code == 1
+    assert (
+        "UNSUPPORTED Consent/camille-treatment/_history/2 Patient/camille: modifierExtension"
+        in own.out
+    )
+    assert own.out.splitlines()[-1] == "1 ENFORCEABLE, 1 UNSUPPORTED"
+    told = json.loads((await program.ran("lint", "--config", config, "--format", "json")).out)
+    assert {one["status"] for one in told} == {"ENFORCEABLE", "INACTIVE", "UNSUPPORTED"}
+    assert (await program.ran("lint", "--config", config, "--patient", "Patient/leo")).code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

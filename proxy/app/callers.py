@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from proxy.fhir.interaction import RawRequest
 from proxy.identity.issuer import Issuer, profile_of
 from proxy.identity.keys import KeySource, RotatingKeys
 from proxy.identity.principal import Principal
+from proxy.identity.supposed import supposed_principal
 from proxy.identity.token import TokenVerifier
 from proxy.settings import IssuerSettings, Jwks, Settings, read_file
 
@@ -20,7 +21,7 @@ def identifier_of(
     fetch: Callable[[str], Awaitable[bytes]],
 ) -> Callable[[RawRequest], Awaitable[Principal]]:
     """Port: the principal of a request, by its bearer token."""
-    issuers = {one.issuer: _issuer(one, bases) for one in settings.identity.issuers}
+    issuers = issuers_of(settings, bases)
     keys: dict[str, KeySource] = {
         one.issuer: RotatingKeys(_key_fetch(one.jwks, fetch), time.monotonic, source=one.issuer)
         for one in settings.identity.issuers
@@ -31,6 +32,19 @@ def identifier_of(
         return await verifier.identify_caller(raw.headers, raw.repeated, clock())
 
     return identify
+
+
+def supposer_of(
+    settings: Settings, bases: tuple[str, ...], clock: Callable[[], float]
+) -> Callable[[Mapping[str, object]], Principal]:
+    """Port: the principal that claims without a signature would name; for explanations only."""
+    issuers = issuers_of(settings, bases)
+    return lambda claims: supposed_principal(claims, issuers, clock())
+
+
+def issuers_of(settings: Settings, bases: tuple[str, ...]) -> dict[str, Issuer]:
+    """The trusted issuers, by name."""
+    return {one.issuer: _issuer(one, bases) for one in settings.identity.issuers}
 
 
 def _issuer(one: IssuerSettings, bases: tuple[str, ...]) -> Issuer:

@@ -15,23 +15,26 @@ from pathlib import Path
 
 from aiohttp import web
 
-from proxy.app.callers import identifier_of
+from proxy.app.callers import identifier_of, supposer_of
 from proxy.app.upstream import Capability, Readiness, Wires, definitions_for, facts_of, wires_of
 from proxy.audit.agent import Observer
 from proxy.audit.deliver import Fate, Pace, deliver
 from proxy.audit.journal import SqliteJournal
 from proxy.decision.case import CaseBook, CompiledPolicies, compile_policies
 from proxy.enforcement.flow import Enforcement
-from proxy.enforcement.house import House, InForce, Paging
+from proxy.enforcement.house import House, InForce, Journal, Paging
+from proxy.enforcement.review import Review
 from proxy.errors import Finding, OwnError, UnusableError
+from proxy.fhir.coding import Coding
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.cursor import NONCE_BYTES, key_of
 from proxy.obligations.redact import PseudonymKey
 from proxy.policy.load import load
-from proxy.settings import Settings, secret_of
+from proxy.policy.terms import Terms
+from proxy.settings import Reviewers, Settings, secret_of
 from proxy.wire.admin import AdminListener, Metrics
-from proxy.wire.server import PublicListener, listen
+from proxy.wire.server import PublicListener, Respond, listen
 
 NAME = "fhir-consent-proxy"
 
@@ -88,7 +91,6 @@ class Ground:
     wires: Wires
     definitions: Definitions
     compiled: CompiledPolicies
-    journal: SqliteJournal
     public_url: str
 
     @property
@@ -108,16 +110,17 @@ async def _started(
     listener = PendingListener()
     own_url = await _listening(settings, listener, stack, shared=shared)
     public_url = (settings.public_url or own_url).rstrip("/")
-    ground = Ground(settings, secret, clock, wires, definitions, compiled, journal, public_url)
-    enforcement = Enforcement(await _house(ground))
+    ground = Ground(settings, secret, clock, wires, definitions, compiled, public_url)
+    house = await house_of(ground, journal)
+    enforcement = Enforcement(house)
     metrics = Metrics()
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))
     limits = settings.limits
     listener.found(PublicListener(enforcement, metrics, limits.body_bytes, limits.concurrent))
-    start_delivery(ground, stack, metrics)
-    admin_url = await _administered(
-        settings, AdminListener(metrics, Readiness(journal, wires.data)), stack
-    )
+    start_delivery(ground, journal, stack, metrics)
+    review = _review(ground, house, enforcement, metrics)
+    administration = AdminListener(metrics, Readiness(journal, wires.data), review)
+    admin_url = await _administered(settings, administration, stack)
     return Gateway(public_url, admin_url, journal, enforcement, stack)
 
 
@@ -145,7 +148,30 @@ async def _administered(settings: Settings, listener: AdminListener, stack: Asyn
     return f"http://{settings.admin.host}:{port}"
 
 
-async def _house(ground: Ground) -> House:
+def _review(
+    ground: Ground, house: House, enforcement: Enforcement, metrics: Metrics
+) -> Respond | None:
+    """What answers the reviewer API; nothing where no reviewer is named."""
+    settings = ground.settings
+    if settings.admin.reviewers is None:
+        return None
+    reviewers = reviewers_of(settings.admin.reviewers, ground.compiled.policies.terms)
+    suppose = supposer_of(settings, ground.bases, ground.clock)
+    review = Review(house, enforcement, reviewers, suppose)
+    limits = settings.limits
+    return PublicListener(review, metrics, limits.body_bytes, limits.concurrent).respond
+
+
+def reviewers_of(written: Reviewers, terms: Terms) -> frozenset[Coding]:
+    """The roles of reviewers, in every spelling; `UnusableError` where an alias is unknown."""
+    try:
+        return frozenset().union(*(terms.codings(label) for label in written.roles))
+    except KeyError as error:
+        message = f"`admin.reviewers.roles`: terms.yaml has no code system {error}"
+        raise UnusableError(Finding("gateway.yaml", 1, message)) from None
+
+
+async def house_of(ground: Ground, journal: Journal) -> House:
     """Everything the flow is given."""
     settings, wires, definitions = ground.settings, ground.wires, ground.definitions
     reader = EnvelopeReader(definitions.resource_types, ground.bases, ground.compiled.wanted)
@@ -156,7 +182,7 @@ async def _house(ground: Ground) -> House:
         facts=await facts_of(
             settings, wires, ground.clock, definitions, ground.bases, ground.compiled
         ),
-        journal=ground.journal,
+        journal=journal,
         in_force=lambda: in_force,
         cases=CaseBook(),
         capability=Capability(
@@ -248,7 +274,9 @@ def paging_of(settings: Settings) -> Paging:
     return Paging(paging.default_count, paging.max_count, paging.max_upstream_pages, paging.ttl_s)
 
 
-def start_delivery(ground: Ground, stack: AsyncExitStack, metrics: Metrics) -> None:
+def start_delivery(
+    ground: Ground, journal: SqliteJournal, stack: AsyncExitStack, metrics: Metrics
+) -> None:
     """Starts the delivery of AuditEvents in the background; stopped before the journal is closed."""
     repository = ground.settings.audit.repository
     if repository == "none":
@@ -263,7 +291,7 @@ def start_delivery(ground: Ground, stack: AsyncExitStack, metrics: Metrics) -> N
     observer = Observer(ground.public_url, NAME)
     # The one background task; the exit stack keeps it and waits for its end.
     task = asyncio.create_task(
-        deliver(ground.journal.file, send, observer, stop, pace, ground.definitions.fhir_version)
+        deliver(journal.file, send, observer, stop, pace, ground.definitions.fhir_version)
     )
 
     async def end() -> None:

@@ -23,7 +23,10 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Touched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Resources that were considered and fared alike: `disclosed`, `redacted` or `withheld`, for the same reasons."""
+    """Resources that were considered and fared alike, for the same reasons.
+
+    `disclosed`, `redacted` or `withheld`; `explained` where a reviewer was told of them.
+    """
 
     references: tuple[str, ...]
     """`Type/id` or `Type/id/_history/v`; empty for one that could not be read."""

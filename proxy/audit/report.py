@@ -29,7 +29,7 @@ class Access:
     basis: tuple[str, ...]
     """Rules and Consents that decided."""
     outcome: str
-    """`disclosed`, `redacted` (in part), `withheld`, or of the whole request `denied`, `failed`."""
+    """`disclosed`, `redacted` (in part), `explained` (to a reviewer), `withheld`, or of the whole request `denied`, `failed`."""
 
 
 def concerns(entry: Entry, patient: str) -> bool:
@@ -95,4 +95,6 @@ def _outcome(entry: Entry, patient: str) -> str:
     if entry.outcome != "permitted":
         return entry.outcome
     outcomes = {one.outcome for one in entry.touched if patient in one.patients}
-    return next((one for one in ("redacted", "disclosed") if one in outcomes), "withheld")
+    return next(
+        (one for one in ("redacted", "disclosed", "explained") if one in outcomes), "withheld"
+    )

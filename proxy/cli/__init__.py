@@ -1,4 +1,4 @@
-"""The command line: serve, demo, sandbox, token, check, schema, audit.
+"""The command line: serve, demo, sandbox, token, check, schema, explain, lint, audit.
 
 Laws
 1. A user's mistake is one line for each finding on standard error, never a traceback.

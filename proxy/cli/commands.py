@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from proxy import app as application
 from proxy import demo as demonstration
-from proxy.cli import auditing, policies
+from proxy.cli import auditing, examining, policies
 from proxy.cli.running import run, serve, stop_signal
 from proxy.cli.sources import claims_of, resources_in
 from proxy.cli.telling import (
@@ -54,6 +55,16 @@ class FhirVersion(StrEnum):
     R4 = "4.0.1"
     R4B = "4.3.0"
     R5 = "5.0.0"
+
+
+class Told(StrEnum):
+    """How an examination is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+As = Annotated[Told, typer.Option("--format", help="How it is printed.")]
 
 
 class Format(StrEnum):
@@ -186,6 +197,40 @@ def schema(
 ) -> None:
     """Print the JSON Schema of policy files."""
     say(policies.schema_of_settings() if config else policies.schema_of_policies())
+
+
+@app.command()
+def explain(
+    config: Config,
+    claims: Annotated[Path, typer.Option(help="A JSON object of claims: the supposed caller.")],
+    request: Annotated[
+        str, typer.Argument(help="`GET /Observation?patient=P1`, below the FHIR base.")
+    ],
+    form: As = Told.TEXT,
+) -> None:
+    """Say what a caller would be answered, and why: every resource considered, and what would change the answer."""
+    log_to_standard_error()
+    with refusing(NOT_BEGUN, str(config)):
+        settings, said = load_settings(config, environment()), claims_of(claims)
+        rehearsal = run(application.explain(settings, environment(), said, request))
+    say(examining.as_json(rehearsal) if form is Told.JSON else examining.explained(rehearsal))
+
+
+@app.command()
+def lint(
+    config: Config,
+    patient: Annotated[str, typer.Option(help="Only this patient's: `P1` or `Patient/P1`.")] = "",
+    form: As = Told.TEXT,
+) -> None:
+    """Say what becomes of each Consent: ENFORCEABLE, INACTIVE, UNSUPPORTED or LIMIT; exit 1 if any is UNSUPPORTED."""
+    log_to_standard_error()
+    about = f"Patient/{patient.removeprefix('Patient/')}" if patient else ""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        consents = run(application.lint(settings, environment(), about))
+    say(examining.as_json(consents) if form is Told.JSON else examining.linted(consents))
+    if examining.is_unsupported(consents):
+        raise typer.Exit(NOT_IN_ORDER)
 
 
 @audit.command()

@@ -88,7 +88,9 @@ class Hearing:
             Judged(raw, envelope, None if envelope is None else decide(envelope))
             for raw, envelope in zip(resources, envelopes, strict=True)
         )
-        return [one._replace(decision=ILLEGIBLE) if illegible(one) else one for one in judged]
+        told = [one._replace(decision=ILLEGIBLE) if illegible(one) else one for one in judged]
+        self.house.witness(self.case, facts, told)
+        return told
 
     def _reader_for_facts(self) -> EnvelopeReader:
         """The reader that also looks for what the token or some Consent gathered so far speaks of."""

@@ -1,17 +1,18 @@
 """The House: everything the flow is given, made once by `app`: ports, policies, constants, clock and dice."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from proxy.audit.entry import Entry
-from proxy.decision.case import CaseBook, CompiledPolicies
-from proxy.facts.model import ActorClosure, PatientFacts
+from proxy.decision.case import Case, CaseBook, CompiledPolicies
+from proxy.facts.model import ActorClosure, Facts, PatientFacts
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import Principal
+from proxy.obligations.disclose import Judged
 from proxy.obligations.redact import PseudonymKey
 
 
@@ -41,6 +42,14 @@ class Journal(Protocol):
     async def record(self, entry: Entry) -> None:
         """Returns when the entry is durable; `OwnError` otherwise."""
         ...
+
+
+Witness: TypeAlias = Callable[[Case, Facts, Sequence[Judged]], None]
+"""Port: is shown what was judged, and with which facts; it changes nothing."""
+
+
+def nobody(case: Case, facts: Facts, judged: Sequence[Judged]) -> None:
+    """No witness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +93,4 @@ class House:
     clock: Callable[[], float]
     new_id: Callable[[], str]
     nonce: Callable[[], bytes]
+    witness: Witness = nobody

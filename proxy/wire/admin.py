@@ -1,4 +1,4 @@
-"""The admin listener: health, readiness, metrics (interfaces, "HTTP, admin listener"). Never on the public port.
+"""The admin listener: health, readiness, metrics, the reviewer API (interfaces, "HTTP, admin listener"). Never public.
 
 Metrics carry no patient and no user: their labels are status codes and method names only.
 """
@@ -19,6 +19,9 @@ from prometheus_client import (
 Ready = Callable[[], Awaitable[Mapping[str, str]]]
 """Port: what is not ready, by name, with one line why; empty when all is well."""
 
+Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""Port: answers the reviewer API, its callers' tokens included."""
+
 
 class Metrics:
     """What is counted. One registry per gateway, so that several can live in one process."""
@@ -27,7 +30,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "proxy_requests",
-            "Answers of the public listener",
+            "Answers of the public listener and the reviewer API",
             ["method", "status"],
             registry=self.registry,
         )
@@ -57,11 +60,12 @@ def method_label(method: str) -> str:
 
 
 class AdminListener:
-    """Answers the admin listener."""
+    """Answers the admin listener. Without `review` there is no reviewer API."""
 
-    def __init__(self, metrics: Metrics, ready: Ready) -> None:
+    def __init__(self, metrics: Metrics, ready: Ready, review: Respond | None = None) -> None:
         self._metrics = metrics
         self._ready = ready
+        self._review = review
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer."""
@@ -73,6 +77,8 @@ class AdminListener:
             case ("GET" | "HEAD", "/metrics"):
                 body = generate_latest(self._metrics.registry)
                 return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
+            case ("POST", "/explain") if self._review is not None:
+                return await self._review(request)
             case _:
                 return web.Response(status=404, text="not found\n")
 

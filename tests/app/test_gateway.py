@@ -8,10 +8,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from proxy.app.gateway import clock_of, secret_for, start
+from proxy.app.gateway import clock_of, reviewers_of, secret_for, start
 from proxy.errors import UnusableError
-from proxy.settings import Settings, load_settings
-from tests.stage import NOW, Upstream, configuration, free_port, serving, staged, world_of
+from proxy.fhir.coding import Coding
+from proxy.policy.load import load
+from proxy.settings import Reviewers, Settings, load_settings
+from tests.stage import NOW, ROOT, Upstream, configuration, free_port, serving, staged, world_of
 
 
 @pytest_asyncio.fixture
@@ -91,3 +93,13 @@ async def test_audit_events_reach_the_repository(tmp_path: Path, upstream: Upstr
         assert all(b"camille" in (event.body or b"") for event in events.values())
     finally:
         await gateway.close()
+
+
+def test_reviewers_are_named_by_roles_that_the_terms_know() -> None:
+    terms = load(ROOT / "policies" / "baseline").terms
+    uri = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
+    roles = reviewers_of(Reviewers(roles=("v3-RoleClass#REVIEWER",)), terms)
+    assert Coding(uri, "REVIEWER") in roles
+    assert {role.code for role in roles} == {"REVIEWER"}
+    with pytest.raises(UnusableError, match=r"no code system 'nowhere'"):
+        reviewers_of(Reviewers(roles=("nowhere#X",)), terms)

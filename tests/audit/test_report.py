@@ -71,3 +71,9 @@ def test_an_export_is_one_event_a_line() -> None:
 
 def test_an_export_can_be_r5() -> None:
     assert b'"category"' in next(export([READ], OBSERVER, "5.0.0"))
+
+
+def test_what_a_reviewer_was_told_is_reported_as_such() -> None:
+    told = changed(READ, touched=(Touched(("Observation/o1",), "explained", ("Patient/p1",)),))
+    (access,) = access_report([told], "Patient/p1")
+    assert access.outcome == "explained"

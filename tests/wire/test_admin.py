@@ -2,6 +2,7 @@ from collections.abc import Mapping
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from proxy.wire.admin import AdminListener, Metrics, method_label
 from proxy.wire.server import listen
@@ -36,6 +37,7 @@ CASES = [
     ({}, "GET", "/fhir/Patient", 404, "not found"),
     ({}, "POST", "/metrics", 404, "not found"),
     ({}, "DELETE", "/healthz", 404, "not found"),
+    ({}, "POST", "/explain", 404, "not found"),
 ]
 
 
@@ -51,3 +53,22 @@ async def test_the_admin_listener_tells_of_health_and_nothing_else(
 @pytest.mark.parametrize(("method", "label"), [("GET", "GET"), ("PATCH", "PATCH"), ("CANARY", "other"), ("", "other"), ("get", "other")])  # fmt: skip
 def test_what_a_client_invents_is_no_label_of_a_metric(method: str, label: str) -> None:
     assert method_label(method) == label
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/explain", 202), ("GET", "/explain", 404), ("POST", "/healthz", 404)])  # fmt: skip
+async def test_the_reviewer_api_has_one_door(method: str, path: str, status: int) -> None:
+    async def ready() -> Mapping[str, str]:
+        return {}
+
+    async def review(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=202)
+
+    runner, port = await listen(AdminListener(Metrics(), ready, review).respond, "127.0.0.1", 0)
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"http://127.0.0.1:{port}{path}") as answer,
+        ):
+            assert answer.status == status
+    finally:
+        await runner.cleanup()

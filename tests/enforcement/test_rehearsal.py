@@ -1,0 +1,199 @@
+"""A rehearsed request comes out as the real one does, tells why, and leaves no trace."""
+
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from proxy.audit.entry import Entry
+from proxy.enforcement.house import House
+from proxy.enforcement.rehearsal import Considered, Rehearsal, rehearse, rehearsed_request
+from proxy.errors import CallerError, Refusal
+from proxy.identity.issuer import Issuer, profile_of
+from proxy.identity.supposed import supposed_principal
+from tests.stage import (
+    ISSUER,
+    NOW,
+    PUBLIC,
+    Json,
+    Stage,
+    Upstream,
+    claims_of,
+    serving,
+    staged,
+    world_of,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ISSUERS = {
+    ISSUER: Issuer(ISSUER, "http://127.0.0.1:8080/fhir", frozenset({"ES256"}), profile_of("smart", (PUBLIC,)))
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    stage: Stage
+    upstream: Upstream
+
+    @property
+    def house(self) -> House:
+        return self.stage.gateway.enforcement._house
+
+    async def told(self, who: str | Json, line: str) -> Rehearsal:
+        principal = supposed_principal(claims_of(who), ISSUERS, NOW)
+        return await rehearse(self.house, principal, rehearsed_request(line, self.house))
+
+    async def considered(self, who: str | Json, line: str) -> dict[str, Considered]:
+        found = (await self.told(who, line)).resources
+        return {one.reference.partition("/_history")[0]: one for one in found}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    upstream = Upstream(world_of())
+    async with (
+        serving(upstream.respond) as url,
+        staged(tmp_path_factory.mktemp("gateway"), url) as stage,
+    ):
+        yield Scene(stage, upstream)
+
+
+PEOPLE = [
+    "care-team-physician", "care-team-nurse", "denied-clinician", "general-practitioner", "insurer", "legal-guardian",
+    "outside-clinician", "patient", "psychiatrist",
+]  # fmt: skip
+TARGETS = [
+    "/Patient",
+    "/Patient?_count=2",
+    "/Patient/camille",
+    "/Patient/nobody",
+    "/Observation?patient=camille&_include=Observation:subject",
+    "/Condition",
+    "/DocumentReference",
+    "/Consent",
+    "/Practitioner/dr-martin",
+    "/Patient/camille/_history",
+    "/Patient/camille/_history/1",
+    "/Observation?bogus=1",
+    "/Nonsense",
+    "/metadata",
+    "/Patient/$everything",
+    "/Observation?_page=AAAA",
+]
+
+
+def fates_of(entry: Entry) -> set[tuple[str, str, tuple[str, ...]]]:
+    return {
+        (reference, one.outcome, one.redacted)
+        for one in entry.touched
+        for reference in one.references
+    }
+
+
+@pytest.mark.parametrize(("who", "target"), list(itertools.product(PEOPLE, TARGETS)))
+async def test_a_rehearsal_comes_out_as_the_request_does(
+    scene: Scene, who: str, target: str
+) -> None:
+    scene.stage.entries()
+    reply = await scene.stage.ask(target, who)
+    [entry] = scene.stage.entries()
+    told = await scene.told(who, f"GET {target}")
+    assert scene.stage.entries() == []
+    assert (told.status, told.refusal, told.detail) == (reply.status, entry.refusal, entry.detail)
+    fates = {(one.reference, one.outcome, one.redacted) for one in told.resources}
+    assert {one for one in fates if one[1] != "permitted"} == fates_of(entry)
+    for one in told.resources:
+        assert one.explanation.reasons
+        permits = one.explanation.effect == "permit"
+        assert permits == (one.outcome in {"disclosed", "redacted", "permitted"})
+
+
+async def test_a_rehearsal_holds_no_content_of_any_record(scene: Scene) -> None:
+    told = str(await scene.told("care-team-physician", "GET /Patient"))
+    for content in ("Durand", "CANARY-", "birthDate", "1984"):
+        assert content not in told
+
+
+async def test_upstream_is_asked_without_anybodys_token(scene: Scene) -> None:
+    scene.upstream.calls.clear()
+    await scene.told("care-team-physician", "GET /Patient")
+    assert scene.upstream.calls
+    assert all("authorization" not in call.headers for call in scene.upstream.calls)
+
+
+async def test_every_voice_is_told_by_name(scene: Scene) -> None:
+    seen = await scene.considered("denied-clinician", "GET /Patient?_id=denise")
+    sources = {(one.voice, one.source) for one in seen["Patient/denise"].explanation.reasons}
+    assert ("consent", "Consent/denise-denies-dr-blanc/_history/1#provision") in sources
+    seen = await scene.considered("care-team-nurse", "GET /Condition?patient=marcel")
+    hiv = seen["Condition/marcel-hiv"].explanation
+    assert [(one.voice, one.source) for one in hiv.reasons] == [
+        ("policy", "restricted-needs-clearance")
+    ]
+    assert hiv.reasons[0].place.endswith("confidentiality.yaml:11")
+    assert "meta.security[1]" in {one.origin for one in hiv.labels}
+    assert [one.sentence for one in hiv.changes] == ["the role physician in the token"]
+
+
+async def test_what_is_redacted_is_told_by_path(scene: Scene) -> None:
+    seen = await scene.considered("care-team-nurse", "GET /Patient/camille")
+    patient = seen["Patient/camille"]
+    assert (patient.outcome, patient.redacted) == (
+        "redacted",
+        ("Patient.address", "Patient.telecom"),
+    )
+    assert "remove Patient.telecom" in patient.explanation.demands
+
+
+async def test_a_change_that_is_told_is_true_of_the_gateway(scene: Scene) -> None:
+    """The role that is said to be missing is put into a real token."""
+    target = "Condition/marcel-hiv"
+    assert (await scene.stage.ask(target, "care-team-nurse")).status == 404
+    physician = claims_of("care-team-physician")["extensions"]["ihe_iua"]["subject_role"]
+    claims = claims_of("care-team-nurse")
+    claims["extensions"]["ihe_iua"]["subject_role"] += physician
+    assert (await scene.stage.ask(target, claims)).status == 200
+
+
+async def test_a_request_that_is_refused_is_explained_without_asking_for_data(scene: Scene) -> None:
+    scene.upstream.calls.clear()
+    told = await scene.told("insurer", "GET /Patient")
+    assert (told.status, told.resources) == (403, ())
+    assert told.request is not None
+    assert {one.source for one in told.request.reasons} >= {"insurers-never"}
+    assert not [call for call in scene.upstream.calls if call.target.startswith("/fhir/Patient")]
+
+
+async def test_an_entry_that_is_no_resource_is_told_as_unreadable(scene: Scene) -> None:
+    unreadable = b'{"resourceType":"Bundle","type":"searchset","entry":[{"resource":{"id":"x"}}]}'
+
+    async def instead(request: web.BaseRequest) -> web.StreamResponse | None:
+        if "/Observation" not in request.path:
+            return None
+        return web.Response(body=unreadable, content_type="application/fhir+json")
+
+    scene.upstream.override = instead
+    try:
+        told = await scene.told("care-team-physician", "GET /Observation")
+    finally:
+        scene.upstream.override = None
+    [one] = told.resources
+    assert (one.reference, one.outcome, one.explanation.effect) == ("", "withheld", "deny")
+
+
+LINES = ["", "Patient", "GET", "GET Patient", "get /Patient", "GET  /Patient", "GET /Pa tient", "GET /Patient\nX", "GET http://x/Patient", "GET /é"]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+async def test_what_is_no_request_line_is_malformed(scene: Scene, line: str) -> None:
+    with pytest.raises(CallerError) as refused:
+        rehearsed_request(line, scene.house)
+    assert refused.value.refusal is Refusal.MALFORMED
+
+
+async def test_a_write_is_refused_as_it_would_be(scene: Scene) -> None:
+    told = await scene.told("care-team-physician", "DELETE /Patient/camille")
+    assert (told.status, told.request, told.resources) == (405, None, ())

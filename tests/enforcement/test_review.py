@@ -1,0 +1,182 @@
+"""The reviewer API: reviewers alone are told, each use is recorded, nothing of it is on the public port."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+import pytest_asyncio
+
+from proxy import app, settings
+from proxy.audit.entry import Entry
+from proxy.audit.event import events_of
+from proxy.audit.journal_file import JournalFile
+from proxy.audit.report import access_report
+from proxy.errors import OwnError
+from proxy.settings import Admin, Limits, Reviewers
+from tests.audit.cases import OBSERVER
+from tests.stage import (
+    Json,
+    Reply,
+    Upstream,
+    authorization,
+    claims_of,
+    configuration,
+    free_port,
+    serving,
+    world_of,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
+OFFICER: Json = {
+    "iss": "https://idp.example.org",
+    "aud": "http://127.0.0.1:8080/fhir",
+    "sub": "officer",
+    "client_id": "review",
+    "jti": "officer-1",
+    "scope": "openid",
+    "extensions": {
+        "ihe_iua": {
+            "subject_name": "Olga Officer",
+            "subject_role": [{"system": SYSTEM, "code": "REVIEWER"}],
+        }
+    },
+}
+ASKED: Json = {"claims": claims_of("outside-clinician"), "request": "GET /Patient?_id=camille,ines"}
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """A gateway with a reviewer API."""
+
+    gateway: app.Gateway
+    public: str
+    session: aiohttp.ClientSession
+    journal: JournalFile
+    upstream: Upstream
+
+    async def ask(
+        self, who: Any, body: Json | bytes, *, method: str = "POST", url: str = ""
+    ) -> Reply:
+        sent = body if isinstance(body, bytes) else orjson.dumps(body)
+        address = url or f"{self.gateway.admin_url}/explain"
+        headers = authorization(who) | {"content-type": "application/json"}
+        async with self.session.request(method, address, headers=headers, data=sent) as answer:
+            given = {name.lower(): value for name, value in answer.headers.items()}
+            return Reply(answer.status, given, await answer.read())
+
+    def entries(self) -> list[Entry]:
+        return list(self.journal.entries(0))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    folder = tmp_path_factory.mktemp("gateway")
+    upstream = Upstream(world_of())
+    async with serving(upstream.respond) as url, aiohttp.ClientSession() as session:
+        port = free_port()
+        read = settings.load_settings(configuration(folder, url, port, 0), {})
+        admin = Admin(port=0, reviewers=Reviewers(roles=("v3-RoleClass#REVIEWER",)))
+        changed = {"admin": admin, "limits": Limits(body_bytes=65536)}
+        gateway = await app.start(read.model_copy(update=changed), {})
+        journal = JournalFile(folder / "journal.db")
+        yield Office(gateway, f"http://127.0.0.1:{port}", session, journal, upstream)
+        await gateway.close()
+
+
+async def test_a_reviewer_is_told_what_a_caller_would_get_and_why(office: Office) -> None:
+    reply = await office.ask(OFFICER, ASKED)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    assert reply.headers["cache-control"] == "no-store"
+    told = reply.json
+    assert (told["status"], told["caller"]) == (200, "Practitioner/dr-outis")
+    fates = {one["reference"].split("/_")[0]: one["outcome"] for one in told["resources"]}
+    assert fates == {"Patient/camille": "withheld", "Patient/ines": "disclosed"}
+    [camille] = [one for one in told["resources"] if "camille" in one["reference"]]
+    assert camille["explanation"]["changes"] == [
+        {
+            "kind": "consent",
+            "sentence": "a Consent of Patient/camille that permits this and names Practitioner/dr-outis",
+        }
+    ]
+
+
+async def test_who_explained_whom_is_recorded_once_with_every_patient(office: Office) -> None:
+    before = len(office.entries())
+    await office.ask(OFFICER, ASKED)
+    [entry] = office.entries()[before:]
+    assert (entry.interaction, entry.outcome, entry.status) == ("operation", "permitted", 200)
+    assert (entry.method, entry.target) == ("POST", "/explain")
+    assert entry.actor.name == "Olga Officer"
+    form = orjson.loads(entry.form)
+    assert form["request"] == "GET /Patient?_id=camille,ines"
+    assert form["caller"]["fhir_user"] == "Practitioner/dr-outis"
+    for patient in ("Patient/camille", "Patient/ines"):
+        [access] = access_report([entry], patient)
+        assert (access.who, access.outcome) == ("Olga Officer", "explained")
+    events = events_of(entry, observer=OBSERVER)
+    assert [event["subtype"][0]["code"] for event in events] == ["operation", "operation"]
+    named = {one["what"]["reference"] for event in events for one in event["entity"] if "reference" in one.get("what", {})}  # fmt: skip
+    assert named == {"Patient/camille", "Patient/ines"}
+
+
+REFUSED: list[tuple[str, Any, Json | bytes, int]] = [
+    ("nobody", None, ASKED, 401),
+    ("a token of another", {**OFFICER, "signed": "elsewhere"}, ASKED, 401),
+    ("an expired token", {**OFFICER, "exp": 1}, ASKED, 401),
+    ("no token", {"header": "Basic eDp5"}, ASKED, 401),
+    ("a physician", "care-team-physician", ASKED, 403),
+    ("the patient", "patient", ASKED, 403),
+    ("no JSON", OFFICER, b"{", 400),
+    ("no body", OFFICER, b"", 400),
+    ("no claims", OFFICER, {"request": "GET /Patient"}, 400),
+    ("no request", OFFICER, {"claims": {}}, 400),
+    ("more than that", OFFICER, {**ASKED, "now": 1}, 400),
+    ("claims that are none", OFFICER, {**ASKED, "claims": []}, 400),
+    ("claims of no issuer", OFFICER, {**ASKED, "claims": {"iss": "x", "sub": "x"}}, 400),
+    ("a request that is none", OFFICER, {**ASKED, "request": "Patient"}, 400),
+    ("a physician with a body that is none", "care-team-physician", b"{", 403),
+]
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "status"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
+async def test_everybody_else_is_refused_and_that_is_recorded(
+    office: Office, who: Any, body: Json | bytes, status: int
+) -> None:
+    before = len(office.entries())
+    office.upstream.calls.clear()
+    reply = await office.ask(who, body)
+    assert reply.status == status
+    assert reply.json["resourceType"] == "OperationOutcome"
+    [entry] = office.entries()[before:]
+    assert (entry.interaction, entry.outcome, entry.touched) == ("operation", "denied", ())
+    assert not office.upstream.calls
+
+
+async def test_only_a_post_on_the_admin_listener_explains(office: Office) -> None:
+    for method in ("GET", "PUT"):
+        assert (await office.ask(OFFICER, ASKED, method=method)).status == 404
+    for path in ("/explain", "/fhir/explain", "/fhir/$explain"):
+        reply = await office.ask(OFFICER, ASKED, url=office.public + path)
+        assert reply.status in {404, 501}
+        assert b"reasons" not in reply.body
+
+
+async def test_what_cannot_be_recorded_is_not_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: object, entry: Entry) -> None:
+        raise OwnError("the disk is full")
+
+    monkeypatch.setattr(type(office.gateway.journal), "record", full)
+    reply = await office.ask(OFFICER, ASKED)
+    assert (reply.status, b"camille" in reply.body) == (503, False)
+
+
+async def test_a_body_that_is_too_large_is_refused(office: Office) -> None:
+    assert (await office.ask(OFFICER, b" " * 65537)).status == 413
