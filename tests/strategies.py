@@ -34,13 +34,17 @@ def _object(items: list[tuple[str, str]], space: str) -> str:
 
 
 def json_text() -> st.SearchStrategy[str]:
-    """JSON in unusual but lawful spellings."""
+    """JSON in unusual but lawful spellings; no object has two members of one name, which could be read in two ways."""
     keys = _TEXTS.filter(lambda key: key not in {"url", "code", "resourceType"})
     return st.recursive(
         _LEAVES,
         lambda inner: st.one_of(
             st.builds(_array, st.lists(inner, max_size=4), _SPACE),
-            st.builds(_object, st.lists(st.tuples(keys, inner), max_size=4), _SPACE),
+            st.builds(
+                _object,
+                st.lists(st.tuples(keys, inner), max_size=4, unique_by=lambda pair: pair[0]),
+                _SPACE,
+            ),
         ),
         max_leaves=12,
     )
