@@ -23,7 +23,7 @@ from proxy.audit.journal import SqliteJournal
 from proxy.decision.case import CaseBook, CompiledPolicies, compile_policies
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House, InForce, Journal, Paging
-from proxy.enforcement.review import Review
+from proxy.enforcement.review import LONGEST_QUESTION, MOST_AT_ONCE, Review
 from proxy.errors import Finding, OwnError, UnusableError
 from proxy.fhir.coding import Coding
 from proxy.fhir.definitions import Definitions
@@ -158,8 +158,7 @@ def _review(
     reviewers = reviewers_of(settings.admin.reviewers, ground.compiled.policies.terms)
     suppose = supposer_of(settings, ground.bases, ground.clock)
     review = Review(house, enforcement, reviewers, suppose)
-    limits = settings.limits
-    return PublicListener(review, metrics, limits.body_bytes, limits.concurrent).respond
+    return PublicListener(review, metrics, LONGEST_QUESTION, MOST_AT_ONCE).respond
 
 
 def reviewers_of(written: Reviewers, terms: Terms) -> frozenset[Coding]:

@@ -23,6 +23,11 @@ from proxy.identity.principal import Principal
 EXPLAINED = "explained"
 """What became of a resource whose existence, labels and reasons a reviewer was told."""
 
+LONGEST_QUESTION = 65_536
+"""Bytes of a request for an explanation; its journal entry keeps all of it. A token's claims are far smaller."""
+MOST_AT_ONCE = 4
+"""Explanations at once: those who review never starve those who are served."""
+
 Suppose = Callable[[Mapping[str, object]], Principal]
 """The Principal that claims would name; CallerError MALFORMED."""
 

@@ -1,5 +1,6 @@
 """The reviewer API: reviewers alone are told, each use is recorded, nothing of it is on the public port."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +9,16 @@ import aiohttp
 import orjson
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from proxy import app, settings
 from proxy.audit.entry import Entry
 from proxy.audit.event import events_of
 from proxy.audit.journal_file import JournalFile
 from proxy.audit.report import access_report
+from proxy.enforcement.review import LONGEST_QUESTION, MOST_AT_ONCE
 from proxy.errors import OwnError
-from proxy.settings import Admin, Limits, Reviewers
+from proxy.settings import Admin, Reviewers
 from tests.audit.cases import OBSERVER
 from tests.stage import (
     Json,
@@ -80,8 +83,7 @@ async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
         port = free_port()
         read = settings.load_settings(configuration(folder, url, port, 0), {})
         admin = Admin(port=0, reviewers=Reviewers(roles=("v3-RoleClass#REVIEWER",)))
-        changed = {"admin": admin, "limits": Limits(body_bytes=65536)}
-        gateway = await app.start(read.model_copy(update=changed), {})
+        gateway = await app.start(read.model_copy(update={"admin": admin}), {})
         journal = JournalFile(folder / "journal.db")
         yield Office(gateway, f"http://127.0.0.1:{port}", session, journal, upstream)
         await gateway.close()
@@ -178,5 +180,34 @@ async def test_what_cannot_be_recorded_is_not_told(
     assert (reply.status, b"camille" in reply.body) == (503, False)
 
 
-async def test_a_body_that_is_too_large_is_refused(office: Office) -> None:
-    assert (await office.ask(OFFICER, b" " * 65537)).status == 413
+async def test_a_question_that_is_too_large_is_refused_and_recorded(office: Office) -> None:
+    before = len(office.entries())
+    assert (await office.ask(OFFICER, b" " * (LONGEST_QUESTION + 1))).status == 413
+    [entry] = office.entries()[before:]
+    assert (entry.status, entry.target) == (413, "/explain")
+
+
+async def test_the_whole_question_is_kept_however_long(office: Office) -> None:
+    before = len(office.entries())
+    long = f"GET /Patient?_id={'x' * 20_000}"
+    assert (await office.ask(OFFICER, {**ASKED, "request": long})).status == 200
+    [entry] = office.entries()[before:]
+    assert orjson.loads(entry.form)["request"] == long
+
+
+async def test_those_who_review_do_not_starve_those_who_are_served(office: Office) -> None:
+    gate = asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> web.StreamResponse | None:
+        if request.path.endswith("/Patient"):
+            await gate.wait()
+        return None
+
+    office.upstream.override = slow
+    asked = [asyncio.ensure_future(office.ask(OFFICER, ASKED)) for _ in range(MOST_AT_ONCE + 1)]
+    first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    gate.set()
+    replies = await asyncio.gather(*asked)
+    office.upstream.override = None
+    assert [task.result().status for task in first] == [503]
+    assert sorted(reply.status for reply in replies) == [200] * MOST_AT_ONCE + [503]
