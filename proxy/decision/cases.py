@@ -50,7 +50,8 @@ _CALLERS: Mapping[str, str] = MappingProxyType(
 )
 _PATIENTS = ("Patient/one", "Patient/two")
 _DELEGATOR = "Practitioner/delegator"
-_NOT_A_MEMBERSHIP = frozenset({"self", "author", "delegate"})
+_NOT_A_MEMBERSHIP = frozenset({"self", "author", "author-organization", "delegate"})
+_EMPLOYER = "Organization/employer"
 """Relationships that follow from the principal and the resource, not from a dated tie to the patient."""
 
 
@@ -137,7 +138,10 @@ def _principal(case: written.Case, terms: Terms) -> Principal:
 def _closure(case: written.Case, principal: Principal, terms: Terms) -> ActorClosure:
     types = (terms.organization_type(name) for name in case.principal.organization_type)
     return ActorClosure(
-        references=frozenset({principal.fhir_user} if principal.fhir_user else ()),
+        references=frozenset(
+            {*filter(None, [principal.fhir_user])}
+            | ({_EMPLOYER} if "author-organization" in case.principal.relationship else set())
+        ),
         roles=principal.roles,
         organization_types=frozenset().union(*types),
     )
@@ -145,7 +149,10 @@ def _closure(case: written.Case, principal: Principal, terms: Terms) -> ActorClo
 
 def _envelope(case: written.Case, closure: ActorClosure, terms: Terms) -> Envelope:
     resource = case.resource
-    authors = closure.references if "author" in case.principal.relationship else frozenset()
+    houses = frozenset({_EMPLOYER}) & closure.references
+    authors = (
+        closure.references - houses if "author" in case.principal.relationship else frozenset()
+    ) | houses
     return Envelope(
         type=resource.type,
         id="case",

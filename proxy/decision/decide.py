@@ -13,7 +13,7 @@ from proxy.decision.residual import unhonoured
 from proxy.decision.rules import (
     CompiledRule,
 )
-from proxy.decision.voices import judge, reason_of
+from proxy.decision.voices import authorship, judge, reason_of
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope, Matter
@@ -123,5 +123,5 @@ def _signature(case: Case, envelope: Envelope, about: tuple[PatientFacts | None,
         return envelope.matter
     return (
         envelope.type, envelope.patients, envelope.labels, envelope.codes,
-        not case.closure.references.isdisjoint(envelope.authors),
+        authorship(case, envelope),
     )  # fmt: skip

@@ -39,7 +39,7 @@ Combination = Literal["deny-overrides", "most-recent"]
 class ConsentVerdict:
     """The one voice of a patient's Consents; `not-applicable`: none is active, or none says anything about this.
 
-    `named`: a permit came from a provision that names the caller as actor by reference or identifier. `consents`
+    `named`: it came from a provision that names the caller as actor by reference or identifier. `consents`
     are the references of the acting Consents that were read.
     """
 
@@ -236,8 +236,7 @@ def _names_break_glass(combined: _Combined) -> bool:
 
 
 def _verdict(combined: _Combined, consents: frozenset[str]) -> ConsentVerdict:
-    permits = combined.verdict is Verdict.PERMIT
-    named = permits and any(live.named for voice in combined.voices for live in voice.lives)
+    named = any(live.named for voice in combined.voices for live in voice.lives)
     reasons = tuple(reason for voice in combined.voices for reason in _reasons(voice))
     return ConsentVerdict(combined.verdict, named, reasons, consents)
 

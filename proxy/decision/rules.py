@@ -21,6 +21,10 @@ Ternary: TypeAlias = bool | None
 """Yes, no, or `None`: unknown."""
 
 
+OF_RESOURCE = frozenset({"author", "author-organization"})
+"""Relationships to a resource, which its author elements prove; all others are to its patient."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
     """A rule with its names resolved to codings, purposes and ranks. Empty sets are no constraint."""
@@ -69,7 +73,7 @@ class About:
     rank: int | None
     relationships: frozenset[str] | None
     proven: frozenset[str]
-    """Relationships that hold for certain even when others are unknown (`author`)."""
+    """Relationships that hold for certain even when others are unknown (`OF_RESOURCE`)."""
     consent: frozenset[str]
     """The verdicts the Consents' voice counts as: `permit`, `named`, `none`, `deny`; empty when no Consent is asked."""
 
@@ -171,7 +175,7 @@ def _related(wanted: frozenset[str], about: About) -> Ternary:
     if not wanted.isdisjoint(about.proven):
         return True
     if about.relationships is None:
-        return None if wanted - {"author"} else False
+        return None if wanted - OF_RESOURCE else False
     return not wanted.isdisjoint(about.relationships)
 
 

@@ -98,11 +98,12 @@ def _about_patient(
         labels=labels.codings,
         rank=labels.rank,
         relationships=relationships_of(known, case.closure, case.principal, facts.now),
-        proven=_authorship(case, envelope),
+        proven=authorship(case, envelope),
         consent=_counts_as(verdict),
     )
     consent_denies = tuple(
-        (CONSENT_TAG, False, reason)
+        # A Consent that names the caller means the caller: no rule for people of a kind lifts it.
+        (CONSENT_TAG, verdict.named, reason)
         for reason in verdict.reasons
         if verdict.verdict is Verdict.DENY
     )
@@ -132,7 +133,7 @@ def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> _V
         labels.codings,
         labels.rank,
         frozenset(),
-        _authorship(case, envelope),
+        authorship(case, envelope),
         frozenset(),
     )
     return _Voices(
@@ -189,8 +190,12 @@ def _counts_as(verdict: ConsentVerdict) -> frozenset[str]:
     return words | {"named"} if verdict.named and verdict.verdict is Verdict.PERMIT else words
 
 
-def _authorship(case: Case, envelope: Envelope) -> frozenset[str]:
-    return frozenset({"author"} if not case.closure.references.isdisjoint(envelope.authors) else ())
+def authorship(case: Case, envelope: Envelope) -> frozenset[str]:
+    """Whether the caller wrote the resource, in person or as one of the organisation that is named as author."""
+    own = case.closure.references & envelope.authors
+    return frozenset(
+        "author-organization" if one.startswith("Organization/") else "author" for one in own
+    )
 
 
 def _unknown_labels(labels: EffectiveLabels) -> Iterator[Reason]:

@@ -48,6 +48,15 @@ def parse_upstream(body: bytes, max_bytes: int, max_depth: int) -> Json:
         raise UpstreamError(str(error)) from None
 
 
+def repeats(body: bytes) -> bool:
+    """Whether an object inside has two members of one name; what is no JSON at all counts as well."""
+    try:
+        _DECODER.decode(body.decode("utf-8"))
+    except (_NotStrictError, ValueError, RecursionError):
+        return True
+    return False
+
+
 def encode(tree: Json) -> bytes:
     """Write a tree as JSON in UTF-8 without white space."""
     return msgspec.json.encode(tree)

@@ -32,7 +32,7 @@ InteractionCode: TypeAlias = Literal[
 """Codes of http://hl7.org/fhir/restful-interaction."""
 
 Relationship: TypeAlias = Literal[
-    "self", "care-team", "general-practitioner", "author", "guardian", "trusted-person", "delegate", "denied",
+    "self", "care-team", "general-practitioner", "author", "author-organization", "guardian", "trusted-person", "delegate", "denied",
     "break-glass",
 ]  # fmt: skip
 """How a principal can stand to a patient or to a resource: the dated facts of this gateway, a closed list."""

@@ -17,7 +17,7 @@ from proxy.facts.model import (
     PatientFacts,
 )
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
-from proxy.identity.principal import Principal
+from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import parse_scopes
 from tests.facts.consents import actor, deny, permit
 from tests.situations import BASELINE, DOCTOR, NURSE, PARIS, consent_of, envelope_of, principal_of
@@ -140,3 +140,40 @@ def test_redactions_follow_the_rule_that_permits() -> None:
         for element in ("telecom", "address")
     }
     assert paths == {"nurse": hidden, "doctor": set()}
+
+
+HOUSE = "Organization/hopital"
+
+
+def as_employee(resource: Json, *labels: Coding) -> bool:
+    """Decided for a physician whose closure holds the organisation that is named as author."""
+    envelope = envelope_of(resource)
+    envelope = envelope.labelled(envelope.labels | set(labels))
+    closure = ActorClosure(frozenset({MARTIN, HOUSE}))
+    known = {"Patient/camille": PatientFacts("Patient/camille", (PERMIT,), (TEAM,))}
+    case = open_case(compile_policies(BASELINE), DOCTOR_MARTIN, closure, "read", PARIS)
+    return judge(case, envelope, Facts(closure, NOW, known)).permits
+
+
+def test_what_an_organisation_wrote_is_not_written_by_each_of_its_people() -> None:
+    by_house: Json = {**CAMILLE, "performer": [{"reference": HOUSE}]}
+    assert as_employee(by_house, N)
+    assert not as_employee(by_house, V)
+    assert as_employee({**by_house, "performer": [{"reference": HOUSE}, {"reference": MARTIN}]}, V)
+
+
+def test_a_consent_that_names_the_caller_holds_against_every_lift() -> None:
+    mother = principal_of("RelatedPerson/mother", DOCTOR, "FAMRQT")
+    mother = replace(mother, kind=PrincipalKind.RELATED_PERSON)
+    guardian = Membership(
+        "guardian", Actor(reference="RelatedPerson/mother"), ALWAYS, "RelatedPerson/mother"
+    )
+    others = consent_of(deny(actor("Practitioner/other")))
+    narrow = {
+        **deny(actor("RelatedPerson/mother")),
+        "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}],
+    }
+    everybody = consent_of(deny())
+    assert decided(CAMILLE, (others,), (guardian,), mother)[0]
+    assert decided(CAMILLE, (everybody,), (guardian,), mother)[0]
+    assert not decided(CAMILLE, (consent_of(narrow),), (guardian,), mother)[0]

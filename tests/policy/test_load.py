@@ -12,6 +12,9 @@ from tests.policy.packs import CASES, LABELS, POLICY, TERMS, write
 
 POLICIES = Path(__file__).parents[2] / "policies"
 PACKS = sorted(path.parent for path in POLICIES.glob("*/terms.yaml"))
+VARIANTS = sorted(
+    {path.parent for path in POLICIES.glob("*/*/*.yaml")} - {pack / "tests" for pack in PACKS}
+)
 
 
 def findings(directory: Path) -> list[str]:
@@ -59,7 +62,7 @@ def test_a_matrix_is_read_from_beside_the_policy(tmp_path: Path) -> None:
 BROKEN = [
     ({"policy": POLICY + "a: b\n"}, ["policy.yaml:14: unknown key `a`"]),
     ({"policy": POLICY + "  - id: masked\n"}, ["policy.yaml:14: `effect` is missing", "policy.yaml:14: `target` is missing"]),
-    ({"policy": POLICY.replace("care-team", "friend")}, ["policy.yaml:8: `friend` is no known relationship; known are 'self', 'care-team', 'general-practitioner', 'author', 'guardian', 'trusted-person', 'delegate', 'denied' or 'break-glass'"]),
+    ({"policy": POLICY.replace("care-team", "friend")}, ["policy.yaml:8: `friend` is no known relationship; known are 'self', 'care-team', 'general-practitioner', 'author', 'author-organization', 'guardian', 'trusted-person', 'delegate', 'denied' or 'break-glass'"]),
     ({"policy": POLICY.replace("physician", "wizard")}, ["policy.yaml:8: `wizard` is no role of terms.yaml"]),
     ({"policy": "a: [", "terms": "a: *b"}, ["policy.yaml:1: not YAML: expected the node content, but found '<stream end>'", "terms.yaml:1: alias `*b`; write it out"]),
     ({"policy": POLICY.replace("rules:", "matrix: gone.csv\nrules:")}, ["policy.yaml:4: `gone.csv` is no file beside this one"]),
@@ -167,7 +170,7 @@ def test_whatever_the_files_hold_loading_gives_a_set_or_an_unusable_error(
     assert all(told)
 
 
-@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
+@pytest.mark.parametrize("pack", PACKS + VARIANTS, ids=lambda pack: pack.name)
 def test_every_pack_we_ship_loads_and_has_cases_for_permit_and_deny(pack: Path) -> None:
     policies = load(pack)
     cases = load_cases(pack, policies)
@@ -182,3 +185,71 @@ def test_broken_cases_are_told_by_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(UnusableError) as caught:
         load_cases(directory, load(directory))
     assert [finding.line for finding in caught.value.findings] == [3, 10]
+
+
+# ---- variants of a pack ----------------------------------------------------------------------------------------------
+
+OWN = 'policy: night\nversion: "1"\nsource: house rule\nrules:\n  - {id: night, effect: permit, target: {principal: {role: [nurse]}}}\n'
+
+
+def variant(pack: Path, policy: str = OWN) -> Path:
+    """A directory below a good pack, with a policy of its own."""
+    directory = write(pack) / "night"
+    (directory / "tests").mkdir(parents=True)
+    (directory / "night.yaml").write_text(policy, encoding="utf-8")
+    return directory
+
+
+def test_a_variant_holds_its_pack_and_its_own(tmp_path: Path) -> None:
+    directory = variant(tmp_path)
+    whole, pack = load(directory), load(tmp_path)
+    assert [rule.id for rule in whole.rules] == ["masked", "night", "team"]
+    assert [rule.id for rule in pack.rules] == ["masked", "team"], "the pack knows no variant"
+    assert whole.places["night"] == (str(directory / "night.yaml"), 5)
+    assert whole.terms == pack.terms
+    assert whole.digest != pack.digest
+
+
+def test_a_variant_runs_the_cases_of_its_pack_and_its_own(tmp_path: Path) -> None:
+    directory = variant(tmp_path)
+    (tmp_path / "tests").mkdir(exist_ok=True)
+    (tmp_path / "tests/one.yaml").write_text(CASES, encoding="utf-8")
+    (directory / "tests/two.yaml").write_text(CASES, encoding="utf-8")
+    files = {case.file for case in load_cases(directory, load(directory))}
+    assert files >= {str(tmp_path / "tests/one.yaml"), str(directory / "tests/two.yaml")}
+    assert str(directory / "tests/two.yaml") not in {
+        case.file for case in load_cases(tmp_path, load(tmp_path))
+    }
+
+
+def test_a_variant_may_not_contradict_its_pack(tmp_path: Path) -> None:
+    directory = variant(tmp_path, OWN + "unlabelled: R\n")
+    assert load(directory).unlabelled == "R"
+    (tmp_path / "policy.yaml").write_text(POLICY + "unlabelled: N\n", encoding="utf-8")
+    with pytest.raises(UnusableError, match="`unlabelled` is `R` here and `N` in"):
+        load(directory)
+
+
+def test_a_matrix_of_the_pack_stands_beside_the_policy_that_names_it(tmp_path: Path) -> None:
+    directory = variant(tmp_path)
+    (tmp_path / "policy.yaml").write_text(
+        POLICY.replace("rules:", "matrix: matrix.csv\nrules:"), encoding="utf-8"
+    )
+    (tmp_path / "matrix.csv").write_text("type,title,nurse\nsct#1,One,Y\n", encoding="utf-8")
+    assert load(directory).matrix is not None
+
+
+def test_labels_in_a_variant_are_not_overlooked(tmp_path: Path) -> None:
+    directory = variant(tmp_path)
+    (directory / "labels.yaml").write_text(LABELS, encoding="utf-8")
+    assert findings(directory) == [
+        f"labels.yaml:1: the file would not be read; {tmp_path.name}/labels.yaml holds here too"
+    ]
+
+
+def test_an_empty_or_misspelled_variant_is_no_pack(tmp_path: Path) -> None:
+    directory = variant(tmp_path)
+    (directory / "night.yaml").unlink()
+    for wrong in (directory, tmp_path / "nihgt"):
+        with pytest.raises(UnusableError, match="no policy file"):
+            load(wrong)
