@@ -3,13 +3,11 @@
 import json
 from pathlib import Path
 
-from proxy.decision.cases import Place, judge_cases
+from proxy.decision.cases import judge_cases
 from proxy.errors import Finding, UnusableError
-from proxy.policy.load import LABELS, TERMS, load, load_cases
-from proxy.policy.model import Policy
-from proxy.policy.parse import parse
+from proxy.policy.load import load, load_cases
 from proxy.policy.schemas import printed
-from proxy.settings import Settings, read_file
+from proxy.settings import Settings
 
 
 def examined(directory: Path) -> str:
@@ -18,22 +16,10 @@ def examined(directory: Path) -> str:
         raise UnusableError(Finding(str(directory), 1, "there is no such directory of policies"))
     policies = load(directory)
     cases = load_cases(directory, policies)
-    findings = judge_cases(policies, cases, _places(directory))
+    findings = judge_cases(policies, cases, policies.places)
     if findings:
         raise UnusableError(*findings)
     return f"{directory}: {len(policies.rules)} rules, {len(cases)} test cases, all as expected"
-
-
-def _places(directory: Path) -> dict[str, Place]:
-    """Where each rule stands."""
-    places: dict[str, Place] = {}
-    for path in sorted(directory.glob("*.yaml")):
-        if path.name in (TERMS, LABELS):
-            continue
-        source = parse(str(path), read_file(path, "the policy").decode(), Policy)
-        for index, rule in enumerate(source.content.rules):
-            places[rule.id] = (source.file, source.document.line(("rules", index)))
-    return places
 
 
 def schema_of_policies() -> str:

@@ -146,7 +146,7 @@ def _serves(purpose: str, stated: Coding, exact: bool) -> bool | None:
         return stated.code in purpose_lineage(purpose) or (
             None if purpose not in PURPOSES else False
         )
-    if purpose in (stated.code, f"{stated.system}|{stated.code}"):
+    if purpose in (stated.code, f"{stated.system}#{stated.code}"):
         return None if purpose in PURPOSES else True
     return False
 

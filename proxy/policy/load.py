@@ -5,6 +5,7 @@
                     *.yaml        the policies
                     *.csv         matrices that they name
                     tests/*.yaml  what they must answer
+    policies/<pack>/<variant>/    a directory without terms.yaml below a pack: the pack's files hold there too, beside its own
 
 Everything is read before anything is believed: one finding anywhere, and nothing of the directory is used.
 """
@@ -33,20 +34,18 @@ Content = TypeVar("Content", bound=Written)
 
 def load(directory: Path) -> PolicySet:
     """Read all policies of a directory; raise `UnusableError` with every finding as `file:line: message`."""
-    findings = [
-        Finding(str(path), 1, "the file would not be read; policy files end in .yaml")
-        for path in _overlooked(directory)
-    ]
-    policies = [_read(path, Policy, findings) for path in _policy_files(directory)]
-    terms = _read(directory / TERMS, Terms, findings)
-    labels = _read(directory / LABELS, LabelFile, findings)
-    if not policies:
+    pack, places = pack_of(directory), places_of(directory)
+    findings = [finding for place in places for finding in _overlooked(place, pack)]
+    policies = [_read(path, Policy, findings) for place in places for path in _policy_files(place)]
+    terms = _read(pack / TERMS, Terms, findings)
+    labels = _read(pack / LABELS, LabelFile, findings)
+    if not _policy_files(directory):
         findings.append(Finding(str(directory), 1, "the directory holds no policy file"))
     if findings or terms is None or labels is None:
         raise UnusableError(*findings)
     files = Files(tuple(filter(None, policies)), terms, labels)
     findings.extend(findings_of(files))
-    matrix = _matrix(directory, files, findings)
+    matrix = _matrix(files, findings)
     if findings:
         raise UnusableError(*sorted(findings, key=lambda finding: (finding.file, finding.line)))
     return _merged(files, matrix)
@@ -56,7 +55,8 @@ def load_cases(directory: Path, policies: PolicySet) -> tuple[Case, ...]:
     """Read the test cases of a directory of policies; raise `UnusableError` with every finding."""
     findings: list[Finding] = []
     cases: list[Case] = []
-    for path in sorted((directory / TESTS).glob("*.yaml")):
+    tests = [path for place in places_of(directory) for path in (place / TESTS).glob("*.yaml")]
+    for path in sorted(tests):
         source = _read(path, CaseFile, findings)
         if source is None:
             continue
@@ -70,13 +70,29 @@ def load_cases(directory: Path, policies: PolicySet) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _overlooked(directory: Path) -> list[Path]:
-    """Give the files that look like policies but are not read: a deny that nobody reads would disclose."""
-    return [
-        path
+def pack_of(directory: Path) -> Path:
+    """Give the pack whose terms and labels hold in a directory: the one above, where it is a variant of that."""
+    is_variant = not (directory / TERMS).exists() and (directory.parent / TERMS).exists()
+    return directory.parent if is_variant else directory
+
+
+def places_of(directory: Path) -> tuple[Path, ...]:
+    """Give the directories whose policies hold together: the directory, and its pack where it is a variant."""
+    return tuple(dict.fromkeys((pack_of(directory), directory)))
+
+
+def _overlooked(directory: Path, pack: Path) -> list[Finding]:
+    """Find files that look like policies but are not read: a deny that nobody reads would disclose."""
+    lookalikes = [
+        Finding(str(path), 1, "the file would not be read; policy files end in .yaml")
         for path in sorted(directory.glob("*"))
         if path.suffix.lower() in _LOOKALIKES and path.suffix != ".yaml"
     ]
+    labels = directory / LABELS
+    if directory != pack and labels.exists():
+        message = f"the file would not be read; {pack.name}/{LABELS} holds here too"
+        lookalikes.append(Finding(str(labels), 1, message))
+    return lookalikes
 
 
 _LOOKALIKES = frozenset({".yaml", ".yml", ".json"})
@@ -105,13 +121,13 @@ def _text(path: Path) -> str:
         raise UnusableError(Finding(str(path), 1, f"the file cannot be read: {why}")) from error
 
 
-def _matrix(directory: Path, files: Files, findings: list[Finding]) -> Matrix | None:
+def _matrix(files: Files, findings: list[Finding]) -> Matrix | None:
     """Read the matrix that the policies name, if they name one; None, and findings, if it cannot be used."""
     for source in files.policies:
         name = source.content.matrix
         if not name:
             continue
-        path = directory / name
+        path = Path(source.file).parent / name
         if path.name != name or not path.is_file():
             findings.append(source.finding(("matrix",), f"`{name}` is no file beside this one"))
             return None
