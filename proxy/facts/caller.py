@@ -26,11 +26,14 @@ async def caller_of(
 ) -> Found[ActorClosure]:
     """Look up everything a principal is at an instant; not to be kept where any part of it is unknown."""
     roles, practitioners = await _professional(budget, principal, reading)
-    employers = {reading.reference(role.get("organization")) for role in roles or ()}
+    employers = {
+        reading.reference(role["organization"]) for role in roles or () if "organization" in role
+    }
     houses = await _houses(
         budget, {one for one in employers if one}, principal.organization, reading
     )
-    complete = None not in (roles, practitioners, houses)
+    # An employer that cannot be told might be an insurer: then nothing is complete.
+    complete = None not in (roles, practitioners, houses, *employers)
     closure = closure_of(roles or (), houses or (), principal, reading, now, practitioners or ())
     restriction = await restriction_of(principal, budget, reading, now)
     until = next_boundary(periods_of(roles or (), reading), now)
@@ -105,7 +108,7 @@ async def _houses(
         if not front:
             return found
         level = await budget.by_id("Organization", {one.partition("/")[2] for one in front})
-        if level is None:
+        if level is None or {f"Organization/{one.get('id')}" for one in level} != front:
             return None
         seen |= front
         found = found + level

@@ -161,3 +161,17 @@ async def test_organisations_in_a_circle_end() -> None:
     closure = await found(Upstream(role, PERSON, one, other), principal())
     assert closure.complete
     assert {"Organization/x", "Organization/y"} <= closure.references
+
+
+@pytest.mark.parametrize(
+    "employer",
+    [
+        {"identifier": {"system": "urn:finess", "value": "1"}},
+        {"display": "an insurer, perhaps"},
+        {"reference": "https://elsewhere.example/fhir/Organization/x"},
+        {"reference": "Organization/gone"},
+    ],
+)
+async def test_an_employer_that_cannot_be_told_leaves_the_caller_incomplete(employer: Json) -> None:
+    closure = await found(Upstream(PEOPLE[0] | {"organization": employer}, PERSON), principal())
+    assert not closure.complete
