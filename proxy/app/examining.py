@@ -1,7 +1,7 @@
 """Examinations that serve nobody: `explain` and `lint`, with the connections and policies of a gateway and no listener."""
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from proxy.app.callers import supposer_of
@@ -10,6 +10,7 @@ from proxy.app.upstream import definitions_for, wires_of
 from proxy.audit.entry import Entry
 from proxy.decision.case import compile_policies
 from proxy.enforcement.rehearsal import Rehearsal, rehearse, rehearsed_request
+from proxy.errors import CallerError, Finding, UnusableError
 from proxy.facts.lint import Linted, lint_consents
 from proxy.facts.relationship import Reading
 from proxy.policy.load import load
@@ -30,8 +31,21 @@ async def explain(
     async with AsyncExitStack() as stack:
         ground = await _ground(settings, env, stack)
         house = await house_of(ground, _NoJournal())
-        supposed = supposer_of(settings, ground.bases, ground.clock)(claims)
-        return await rehearse(house, supposed, rehearsed_request(line, house))
+        suppose = supposer_of(settings, ground.bases, ground.clock)
+        with _blaming("--claims"):
+            supposed = suppose(claims)
+        with _blaming("REQUEST"):
+            raw = rehearsed_request(line, house)
+        return await rehearse(house, supposed, raw)
+
+
+@contextmanager
+def _blaming(argument: str) -> Iterator[None]:
+    """Turn what is wrong with an argument into a finding that names it."""
+    try:
+        yield
+    except CallerError as error:
+        raise UnusableError(Finding(argument, 1, error.detail)) from None
 
 
 async def lint(settings: Settings, env: Mapping[str, str], patient: str = "") -> list[Linted]:

@@ -7,10 +7,19 @@ import pytest
 import pytest_asyncio
 
 from proxy import app
-from proxy.errors import CallerError, UnusableError, UpstreamError
+from proxy.errors import UnusableError, UpstreamError
 from proxy.settings import Settings, load_settings
 from tests.facts.consents import permit, r4
-from tests.stage import Upstream, bundle, claims_of, configuration, free_port, serving, world_of
+from tests.stage import (
+    Json,
+    Upstream,
+    bundle,
+    claims_of,
+    configuration,
+    free_port,
+    serving,
+    world_of,
+)
 
 
 @pytest_asyncio.fixture
@@ -36,12 +45,20 @@ async def test_a_request_is_explained_and_nothing_is_left_behind(
     assert {call.method for call in upstream.calls} == {"GET"}
 
 
-async def test_claims_are_read_as_their_issuer_writes_them(
-    tmp_path: Path, upstream: Upstream
+ARGUMENTS = [
+    ({"iss": "x", "sub": "x"}, "GET /Patient", "--claims:1: claim `iss` names no issuer of this gateway"),
+    ({"scope": "user/*.rs"}, "GET /Patient", "--claims:1: claim `sub` is required"),
+    ({"sub": "x"}, "Patient", "REQUEST:1: a request is written `GET /Type/id` or `GET /Type?name=value`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("claims", "line", "finding"), ARGUMENTS)
+async def test_an_argument_that_cannot_be_used_is_named(
+    tmp_path: Path, upstream: Upstream, claims: Json, line: str, finding: str
 ) -> None:
-    settings = settings_of(tmp_path, upstream.url)
-    with pytest.raises(CallerError, match="`iss` names no issuer"):
-        await app.explain(settings, {}, {"iss": "x", "sub": "x"}, "GET /Patient")
+    with pytest.raises(UnusableError) as refused:
+        await app.explain(settings_of(tmp_path, upstream.url), {}, claims, line)
+    assert [str(one) for one in refused.value.findings] == [finding]
 
 
 async def test_what_cannot_serve_cannot_be_examined(tmp_path: Path) -> None:
