@@ -83,13 +83,21 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
         unknown = self.patients is None or current.patients is None
         patients = None if unknown else (self.patients or _NOBODY) | (current.patients or _NOBODY)
         labels, codes = self.labels | current.labels, self.codes | current.codes
+        mentions = _in_both(self.mentions, current.mentions)
         return msgspec.structs.replace(
-            self, labels=labels, codes=codes, patients=patients, matter=None
+            self, labels=labels, codes=codes, patients=patients, mentions=mentions, matter=None
         )
 
     def labelled(self, labels: frozenset[Coding]) -> "Envelope":
         """The same with other labels."""
         return msgspec.structs.replace(self, labels=labels, matter=None)
+
+
+def _in_both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """The mentions of two versions: what only one of them mentions cannot be told, so that a deny holds and no permit does."""
+    if one is None or other is None:
+        return None
+    return one if one == other else (one & other) | {UNTOLD}
 
 
 class _Named(msgspec.Struct, frozen=True):

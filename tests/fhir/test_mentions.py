@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
@@ -78,3 +79,24 @@ def test_a_reader_that_looks_for_them_already_stays_the_same() -> None:
     assert asked.wanting(frozenset(), dates=False) is asked
     more = asked.wanting(frozenset(), dates=True, mentions=frozenset({"Encounter/f"}))
     assert more.read(orjson.dumps(OF_IT)).mentions == frozenset({"Encounter/e"})
+
+
+E, F = frozenset({"Encounter/e"}), frozenset({"Encounter/f"})
+VERSIONS = [
+    (E, E, E),
+    (E | F, E, E | {UNTOLD}),
+    (frozenset(), E, {UNTOLD}),
+    (E, frozenset(), {UNTOLD}),
+    (E, E | {UNTOLD}, E | {UNTOLD}),
+    (None, E, None),
+    (E, None, None),
+]
+
+
+@pytest.mark.parametrize(("own", "current", "both"), VERSIONS)
+def test_what_only_one_of_two_versions_mentions_cannot_be_told(
+    own: frozenset[str] | None, current: frozenset[str] | None, both: frozenset[str] | None
+) -> None:
+    envelope = READER.read(orjson.dumps(OBSERVATION))
+    versions = [msgspec.structs.replace(envelope, mentions=one) for one in (own, current)]
+    assert versions[0].under(versions[1]).mentions == both
