@@ -182,11 +182,15 @@ async def memory(pid: int, url: str) -> None:
         Shape(page.name, page.path, 2000, 100, None),
         development_token(CLAIMS, None, time.time()),
     )
-    status = Path(f"/proc/{pid}/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1000
     print(
-        f"resident memory, 100 clients reading pages of 200 kB: at most {peak:.0f} MB (budget 200 MB)"
+        f"resident memory, 100 clients reading pages of 200 kB: at most {peak_megabytes(pid):.0f} MB (budget 200 MB)"
     )
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory a process ever held."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
 
 async def lookups(upstream: str) -> None:

@@ -46,6 +46,14 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     """(voice, verdict, source, sentence)."""
     consents: tuple[str, ...] = ()
     patients: tuple[str, ...] = ()
+    whose: tuple[tuple[str, str], ...] = ()
+    """(patient, Consent) where there are several patients."""
+
+    def consents_of(self, patient: str) -> tuple[str, ...]:
+        """The Consents of one patient that were read."""
+        if not self.whose:
+            return self.consents
+        return tuple(consent for about, consent in self.whose if about == patient)
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -178,8 +178,9 @@ def _authorization_events(entry: Entry, observer: Observer) -> Iterator[Json]:
 
 def _authorization(entry: Entry, judged: Judged, patient: str, observer: Observer) -> Json:
     caller = Caller(entry.actor, entry.peer, named=judged.effect == "permit")
-    conforms = bool(judged.consents and caller.peer and caller.is_user and caller.has_organization)
-    entities = [patient_entity(patient), *map(consent_entity, judged.consents)]
+    consents = judged.consents_of(patient)
+    conforms = bool(consents and caller.peer and caller.is_user and caller.has_organization)
+    entities = [patient_entity(patient), *map(consent_entity, consents)]
     purposes = purposes_of(entry.actor).get("purposeOfUse")
     return {
         **_claimed([balp.AUTHZ_PROFILE] if conforms else []),

@@ -113,6 +113,7 @@ def _judged(decision: Decision, patients: tuple[str, ...]) -> Judged:
             (one.voice, one.verdict.value, one.source, one.sentence) for one in decision.reasons
         ),
         consents=tuple(sorted(decision.consents)),
+        whose=tuple(sorted(decision.whose)),
         patients=patients,
     )
 

@@ -57,6 +57,8 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     obligations: Obligations = NO_OBLIGATIONS
     consents: frozenset[str] = frozenset()
+    whose: frozenset[tuple[str, str]] = frozenset()
+    """(patient, Consent) where there are several patients: the record of one names no Consent of another."""
     confidentiality: str = ""
     """The resource's effective confidentiality code (`U`…`V`), for the high-water mark; empty when there is none."""
 

@@ -45,7 +45,8 @@ def judge(case: Case, envelope: Envelope, facts: Facts) -> Decision:
         _about_patient(case, envelope, labels, facts, patient)
         for patient in sorted(envelope.patients)
     ]
-    decision = _joined([_combine(one) for one in voices or [_about_nobody(case, envelope, labels)]])
+    combined = [_combine(one) for one in voices or [_about_nobody(case, envelope, labels)]]
+    decision = _joined(combined, sorted(envelope.patients))
     return replace(decision, confidentiality=labels.confidentiality)
 
 
@@ -282,10 +283,11 @@ def _obligations(permits: Iterable[Standing]) -> Obligations:
     return joined
 
 
-def _joined(decisions: list[Decision]) -> Decision:
-    """The voices of every patient must permit (decisions §3)."""
+def _joined(decisions: list[Decision], patients: list[str]) -> Decision:
+    """The voices of every patient must permit (decisions §3); one decision a patient, in their order."""
     if len(decisions) == 1:
         return decisions[0]
+    of_each = zip(patients, decisions, strict=True)
     denied = [decision for decision in decisions if not decision.permits]
     chosen = denied or decisions
     obligations = NO_OBLIGATIONS
@@ -296,4 +298,5 @@ def _joined(decisions: list[Decision]) -> Decision:
         reasons=tuple(reason for decision in chosen for reason in decision.reasons),
         obligations=NO_OBLIGATIONS if denied else obligations,
         consents=frozenset().union(*(decision.consents for decision in decisions)),
+        whose=frozenset((patient, one) for patient, each in of_each for one in each.consents),
     )

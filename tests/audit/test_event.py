@@ -160,6 +160,22 @@ def test_a_read_of_a_resource_of_two_patients_gives_an_event_for_each() -> None:
     assert [patients(event) for event in rest(both)] == [["Patient/p1"], ["Patient/p2"]]
 
 
+def test_the_event_of_one_patient_names_no_consent_of_another() -> None:
+    judged = Judged(
+        "permit",
+        (("policy", "permit", "rule", ""),),
+        ("Consent/c1", "Consent/c2"),
+        ("Patient/p1", "Patient/p2"),
+        (("Patient/p1", "Consent/c1"), ("Patient/p2", "Consent/c2")),
+    )
+    both = changed(READ, decisions=(judged,))
+    events = [one for one in events_of(both, observer=OBSERVER) if one["type"]["code"] == "110113"]
+    told = [
+        [entity["what"].get("reference", "") for entity in event["entity"]][:2] for event in events
+    ]
+    assert told == [["Patient/p1", "Consent/c1"], ["Patient/p2", "Consent/c2"]]
+
+
 def test_a_read_without_patient_claims_the_plain_profile() -> None:
     (event,) = rest(ALL["no patient"])
     assert claims(event)[0] == "Read"
