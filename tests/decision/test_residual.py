@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from proxy.facts.model import (
     Restriction,
 )
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding, Effect, Identifier
-from proxy.fhir.envelope import UNTOLD, Envelope
+from proxy.fhir.envelope import UNTOLD, Envelope, Matter
 from proxy.identity.principal import Principal
 from tests.facts.consents import PARIS
 from tests.situations import BASELINE, DOCTOR, consent_of, envelope_of, principal_of
@@ -242,3 +243,19 @@ def test_a_decision_that_was_kept_is_the_decision_under_these_rules(
         anew = judge(open_case(COMPILED, case.principal, closure, "read", PARIS), envelope, facts)
         assert decide(envelope) == decide_resource(case, envelope, facts) == anew
         assert anew.permits is flows(envelope, *rules)
+
+
+def test_resources_of_one_matter_are_told_apart_by_what_the_rules_ask() -> None:
+    matter = Matter("Observation", WEIGHT.labels, WEIGHT.patients, WEIGHT.authors, frozenset())
+    twins = [
+        msgspec.structs.replace(WEIGHT, id=date, date=date, matter=shared)
+        for date in ("2024-05-01", "2022-05-01")
+        for shared in (matter, None)
+    ]
+    closure = ActorClosure(frozenset({P1}), restriction=Restriction((P1,), (forbid(period=YEAR),)))
+    facts = Facts(closure, NOW, {P1: PatientFacts(P1, (), ())})
+    for envelopes in (twins, twins[::-1]):
+        case = open_case(COMPILED, replace(OWN, fhir_user=P1), closure, "read", PARIS)
+        decide = Decider(case, facts)
+        assert {one.date for one in envelopes if decide(one).permits} == {"2022-05-01"}
+        assert {one.date for one in envelopes if not decide(one).permits} == {"2024-05-01"}
