@@ -1,16 +1,24 @@
 """The golden conversations, with a real HAPI FHIR server as upstream; those with a scripted upstream are left out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.exchange import Turn, conversations, run
+from tests.interop import hapi_server
 from tests.stage import SAMPLES, Stage, staged
 
 TURNS = {name: turn for name, turn in conversations() if not turn.exchange.scripted}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def hapi() -> Iterator[str]:
+    """A server of its own: what other tests leave on theirs would show in the journal as withheld."""
+    with hapi_server.running() as base_url:
+        yield base_url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
