@@ -102,7 +102,7 @@ class Hearing:
             asked |= known.codes
             mentions |= known.mentions
             dates = dates or known.detailed
-        if not (asked or dates):
+        if not (asked or dates or mentions):
             return self.reader
         return self.reader.wanting(asked, dates=dates, mentions=mentions)
 
