@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from proxy.app.callers import supposer_of
-from proxy.app.gateway import Ground, clock_of, house_of, secret_for
+from proxy.app.ground import Ground, clock_of, secret_for
+from proxy.app.house import house_of
 from proxy.app.upstream import definitions_for, wires_of
 from proxy.audit.entry import Entry
 from proxy.decision.case import compile_policies

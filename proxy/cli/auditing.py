@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from proxy.app.gateway import NAME
+from proxy.app.delivery import NAME
 from proxy.audit.agent import Observer
 from proxy.audit.journal_file import JournalFile
 from proxy.audit.report import Access, access_report, export

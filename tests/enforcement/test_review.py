@@ -18,7 +18,7 @@ from proxy.audit.journal_file import JournalFile
 from proxy.audit.report import access_report
 from proxy.enforcement.review import LONGEST_QUESTION, MOST_AT_ONCE
 from proxy.errors import OwnError
-from proxy.settings import Admin, Reviewers
+from proxy.settings.model import Admin, Reviewers
 from tests.audit.cases import OBSERVER
 from tests.stage import (
     Json,

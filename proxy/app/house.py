@@ -1,0 +1,53 @@
+"""Builds the House: everything the flow is given, from its ground."""
+
+import hashlib
+import secrets
+import uuid
+
+from proxy.app.callers import identifier_of
+from proxy.app.ground import Ground
+from proxy.app.upstream import Capability, facts_of
+from proxy.decision.case import CaseBook
+from proxy.enforcement.house import House, InForce, Journal, Paging
+from proxy.fhir.reader import EnvelopeReader
+from proxy.obligations.cursor import NONCE_BYTES, key_of
+from proxy.obligations.redact import PseudonymKey
+from proxy.settings import Settings
+
+
+async def house_of(ground: Ground, journal: Journal) -> House:
+    """Everything the flow is given."""
+    settings, wires, definitions = ground.settings, ground.wires, ground.definitions
+    reader = EnvelopeReader(definitions.resource_types, ground.bases, ground.compiled.wanted)
+    in_force = InForce(ground.compiled, reader)
+    return House(
+        upstream=wires.data,
+        identify=identifier_of(settings, ground.bases, ground.clock, wires.fetch),
+        facts=await facts_of(
+            settings, wires, ground.clock, definitions, ground.bases, ground.compiled
+        ),
+        journal=journal,
+        in_force=lambda: in_force,
+        cases=CaseBook(),
+        capability=Capability(
+            wires.data, ground.public_url, definitions.fhir_version, ground.clock
+        ),
+        definitions=definitions,
+        public_url=ground.public_url,
+        base_path=settings.listen.base_path,
+        upstream_url=wires.base_url,
+        forwards_token=settings.upstream.auth.type == "forward",
+        zone=settings.zone,
+        paging=paging_of(settings),
+        cursor_key=key_of(ground.secret),
+        pseudonym_key=PseudonymKey(hashlib.sha256(b"pseudonym" + ground.secret).digest()),
+        clock=ground.clock,
+        new_id=lambda: str(uuid.uuid4()),
+        nonce=lambda: secrets.token_bytes(NONCE_BYTES),
+    )
+
+
+def paging_of(settings: Settings) -> Paging:
+    """How pages are made."""
+    paging = settings.paging
+    return Paging(paging.default_count, paging.max_count, paging.max_upstream_pages, paging.ttl_s)

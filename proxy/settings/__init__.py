@@ -1,0 +1,17 @@
+"""The settings: what the operator writes in gateway.yaml, as one frozen value."""
+
+from proxy.settings.model import Reviewers, Settings
+from proxy.settings.reading import environment, load_settings, read_file, secret_of
+from proxy.settings.sides import IssuerSettings, Jwks, Secret
+
+__all__ = [
+    "IssuerSettings",
+    "Jwks",
+    "Reviewers",
+    "Secret",
+    "Settings",
+    "environment",
+    "load_settings",
+    "read_file",
+    "secret_of",
+]

@@ -1,0 +1,123 @@
+"""The settings: one frozen value, read once from gateway.yaml and the environment (interfaces, gateway.yaml).
+
+Unknown keys and unset required keys refuse to start, with file and line.
+"""
+
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, field_validator
+
+from proxy.policy.terms import Label, Written
+from proxy.settings.sides import Identity, Secret, UpstreamSettings, Url
+
+
+class Tls(Written):
+    """Certificate chain and private key, as PEM files."""
+
+    cert: str
+    key: str
+
+
+class Listen(Written):
+    """The public listener."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535, description="0 picks a free one")
+    base_path: str = Field(
+        "/fhir", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="path of the FHIR base"
+    )
+    tls: Tls | None = None
+
+
+class Reviewers(Written):
+    """Who may ask for explanations: bearers of a token with one of these roles."""
+
+    roles: tuple[Label, ...] = Field(
+        min_length=1, description="`alias#CODE`, aliases of terms.yaml"
+    )
+
+
+class Admin(Written):
+    """The admin listener: health, readiness, metrics, the reviewer API; never on the public port."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8081, ge=0, le=65535)
+    reviewers: Reviewers | None = Field(None, description="absent: there is no reviewer API")
+
+
+class FactSettings(Written):
+    """How long facts are kept, and how much may be looked up."""
+
+    ttl_s: int = Field(
+        30, ge=0, description="0: every request looks again, a revocation acts on the next request"
+    )
+    max_pages: int = Field(50, ge=1)
+    max_lookups_per_request: int = Field(20, ge=1)
+
+
+class Repository(Written):
+    """Where AuditEvents are delivered."""
+
+    url: Url
+
+
+class AuditSettings(Written):
+    """The journal and the audit record repository."""
+
+    journal: str = Field("sqlite:///var/journal.db", pattern=r"^sqlite:///.+$")
+    repository: Repository | Literal["none"] = "none"
+    on_failure: Literal["refuse"] = "refuse"
+    retention_days: int = Field(7300, ge=1)
+
+
+class Paging(Written):
+    """Sealed page links, and how far one page may read upstream."""
+
+    key: Secret | None = Field(
+        None, description="at least 32 characters, shared by all replicas; absent: made at start"
+    )
+    max_count: int = Field(1000, ge=1)
+    default_count: int = Field(20, ge=1)
+    max_upstream_pages: int = Field(20, ge=2)
+    ttl_s: int = Field(3600, ge=1)
+
+
+class Limits(Written):
+    """What one request may cost."""
+
+    body_bytes: int = Field(10485760, ge=1024)
+    depth: int = Field(64, ge=8)
+    concurrent: int = Field(256, ge=1)
+
+
+class Settings(Written):
+    """gateway.yaml."""
+
+    listen: Listen = Listen()
+    public_url: Url | None = Field(
+        None, description="what clients see; absent: the listener's own address"
+    )
+    admin: Admin = Admin()
+    upstream: UpstreamSettings
+    identity: Identity
+    policies: str
+    facts: FactSettings = FactSettings()
+    audit: AuditSettings = AuditSettings()
+    paging: Paging = Paging()
+    limits: Limits = Limits()
+    mode: Literal["enforce"] = "enforce"
+    clock: str = Field("system", description="`system`, or an instant (RFC 3339) that tests fix")
+    time_zone: str = "Europe/Paris"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("is no IANA time zone")
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which partial dates are understood."""
+        return ZoneInfo(self.time_zone)

@@ -1,0 +1,88 @@
+"""The sections of gateway.yaml about the two sides that are spoken to: upstream, and the issuers of tokens."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from proxy.policy.terms import Written
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+
+
+class Secret(Written):
+    """Where a secret stands: a file, or an environment variable; exactly one."""
+
+    file: str | None = None
+    env: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Secret":
+        if (self.file is None) == (self.env is None):
+            raise ValueError("give exactly one of `file` and `env`")
+        return self
+
+
+class Pool(Written):
+    """Connections kept to upstream: data requests and fact look-ups never starve each other."""
+
+    data: int = Field(100, ge=1)
+    lookups: int = Field(50, ge=1)
+
+
+class UpstreamAuth(Written):
+    """How the gateway authenticates to upstream."""
+
+    type: Literal["none", "forward", "basic", "bearer"] = "none"
+    username: str | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "UpstreamAuth":
+        needed = {"basic": ("username", "password"), "bearer": ("token",)}.get(self.type, ())
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"type `{self.type}` needs `{'`, `'.join(missing)}`")
+        return self
+
+
+class UpstreamSettings(Written):
+    """The FHIR server behind the gateway."""
+
+    url: Url
+    fhir_version: Literal["auto", "4.0.1", "4.3.0", "5.0.0"] = "auto"
+    auth: UpstreamAuth = UpstreamAuth()
+    pool: Pool = Pool()
+    timeout_s: int = Field(30, ge=1, le=600)
+    max_body_bytes: int = Field(
+        67108864, ge=1024, description="an upstream answer larger than this is refused"
+    )
+
+
+class Jwks(Written):
+    """Where an issuer's public keys come from: a file or a URL; exactly one."""
+
+    file: str | None = None
+    url: Url | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Jwks":
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give exactly one of `file` and `url`")
+        return self
+
+
+class IssuerSettings(Written):
+    """One token issuer that is trusted."""
+
+    issuer: str = Field(min_length=1)
+    audience: str = Field(min_length=1)
+    jwks: Jwks
+    algorithms: tuple[str, ...] = Field(("ES256", "RS256"), min_length=1)
+    claims: str | dict[str, str] = "smart"
+
+
+class Identity(Written):
+    """Who is believed."""
+
+    issuers: tuple[IssuerSettings, ...] = Field(min_length=1)
