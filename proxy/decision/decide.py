@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from math import inf
 
 from proxy.decision.case import Case, Kept
+from proxy.decision.combine import reason_of
 from proxy.decision.model import Decision, Reason, Verdict
 from proxy.decision.residual import unhonoured
 from proxy.decision.rules import (
     CompiledRule,
 )
-from proxy.decision.voices import authorship, judge, reason_of
+from proxy.decision.voices import authorship, judge
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope, Matter

@@ -14,7 +14,8 @@ from proxy.decision.terminology import PURPOSES, RANK
 from proxy.facts.model import ActorClosure
 from proxy.fhir.coding import Coding, Effect
 from proxy.identity.principal import Principal
-from proxy.policy.model import PolicySet, PrincipalTarget, Rule
+from proxy.policy.model import PolicySet, Rule
+from proxy.policy.target import PrincipalTarget
 
 T = TypeVar("T")
 Ternary: TypeAlias = bool | None

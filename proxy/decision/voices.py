@@ -1,18 +1,15 @@
-"""Scope, policy, Consent and labels become one Decision (decisions §2).
+"""Hears the voices that speak of one resource: scope, policy, Consent, labels, the token's own rules (decisions §1).
 
-any unknown | any deny not lifted | any permit | Decision
-yes         | –                   | –          | deny
-no          | yes                 | –          | deny
-no          | no                  | yes        | permit, with the union of obligations
-no          | no                  | no         | deny
+`combine` makes one Decision of them.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from proxy.decision.case import Case, is_universal
+from proxy.decision.combine import Voices, combine, joined_of, reason_of
 from proxy.decision.labels import EffectiveLabels, effective_labels
-from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Verdict
+from proxy.decision.model import Decision, Reason, Verdict
 from proxy.decision.provisions import Combination, ConsentVerdict, Question, consent_verdict
 from proxy.decision.residual import VOICE, forbidden, unhonoured
 from proxy.decision.rules import (
@@ -45,8 +42,8 @@ def judge(case: Case, envelope: Envelope, facts: Facts) -> Decision:
         _about_patient(case, envelope, labels, facts, patient)
         for patient in sorted(envelope.patients)
     ]
-    combined = [_combine(one) for one in voices or [_about_nobody(case, envelope, labels)]]
-    decision = _joined(combined, sorted(envelope.patients))
+    combined = [combine(one) for one in voices or [_about_nobody(case, envelope, labels)]]
+    decision = joined_of(combined, sorted(envelope.patients))
     return replace(decision, confidentiality=labels.confidentiality)
 
 
@@ -75,22 +72,9 @@ def _of_context(case: Case, envelope: Envelope) -> bool:
     return envelope.patients == frozenset({case.principal.patient})
 
 
-@dataclass(frozen=True, slots=True)
-class _Voices:
-    """The verdicts about one patient, before they are combined."""
-
-    unknown: tuple[Reason, ...]
-    denies: tuple[tuple[str, bool, Reason], ...]
-    """(tag, absolute, reason)."""
-    permits: tuple[Standing, ...]
-    consents: frozenset[str] = frozenset()
-    heard: tuple[Reason, ...] = ()
-    """Reasons of Consents that neither deny nor are unknown."""
-
-
 def _about_patient(
     case: Case, envelope: Envelope, labels: EffectiveLabels, facts: Facts, patient: str
-) -> _Voices:
+) -> Voices:
     known = facts.patients.get(patient, PatientFacts(patient, None, None))
     question = _question(case, envelope, labels, facts.now)
     verdict = _heard(case, known.directives, question)
@@ -108,7 +92,7 @@ def _about_patient(
         for reason in verdict.reasons
         if verdict.verdict is Verdict.DENY
     )
-    return _Voices(
+    return Voices(
         unknown=(
             *unhonoured(case.principal, case.closure),
             *_unknown_labels(labels),
@@ -127,7 +111,7 @@ def _about_patient(
     )
 
 
-def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> _Voices:
+def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> Voices:
     """|P| = 0: only policy decides (decisions §3)."""
     about = About(
         envelope.type,
@@ -137,7 +121,7 @@ def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> _V
         authorship(case, envelope),
         frozenset(),
     )
-    return _Voices(
+    return Voices(
         unknown=(*unhonoured(case.principal, case.closure), *_unknown_labels(labels)),
         denies=(*_denies(case, about), *_matrix(case, envelope)),
         permits=_permits(case, about),
@@ -244,59 +228,3 @@ def _matrix(case: Case, envelope: Envelope) -> Iterator[tuple[str, bool, Reason]
                 "policy", Verdict.DENY, "matrix", "no cell opens this type of document to the role"
             ),
         )
-
-
-def reason_of(one: Standing) -> Reason:
-    """Why a rule speaks: its id and what it says."""
-    verdicts = {(Effect.PERMIT, True): Verdict.PERMIT, (Effect.DENY, True): Verdict.DENY}
-    return Reason(
-        "policy",
-        verdicts.get((one.rule.effect, one.certain), Verdict.UNKNOWN),
-        one.rule.id,
-        one.rule.sentence,
-    )
-
-
-def _combine(voices: _Voices) -> Decision:
-    """The truth table of the module's head, read aloud."""
-    lifts = frozenset().union(*(one.rule.lifts for one in voices.permits))
-    denied = tuple(
-        reason for tag, absolute, reason in voices.denies if absolute or tag not in lifts
-    )
-    permitting = tuple(reason_of(one) for one in voices.permits)
-    if voices.unknown:
-        return Decision(Effect.DENY, (*voices.unknown, *denied), consents=voices.consents)
-    if denied:
-        return Decision(Effect.DENY, denied, consents=voices.consents)
-    if permitting:
-        lifted = tuple(reason for _, _, reason in voices.denies)
-        reasons = (*permitting, *voices.heard, *lifted)
-        return Decision(Effect.PERMIT, reasons, _obligations(voices.permits), voices.consents)
-    silence = Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this")
-    return Decision(Effect.DENY, (silence, *voices.heard), consents=voices.consents)
-
-
-def _obligations(permits: Iterable[Standing]) -> Obligations:
-    joined = NO_OBLIGATIONS
-    for one in permits:
-        joined |= one.rule.obligations
-    return joined
-
-
-def _joined(decisions: list[Decision], patients: list[str]) -> Decision:
-    """The voices of every patient must permit (decisions §3); one decision a patient, in their order."""
-    if len(decisions) == 1:
-        return decisions[0]
-    of_each = zip(patients, decisions, strict=True)
-    denied = [decision for decision in decisions if not decision.permits]
-    chosen = denied or decisions
-    obligations = NO_OBLIGATIONS
-    for decision in decisions:
-        obligations |= decision.obligations
-    return Decision(
-        effect=Effect.DENY if denied else Effect.PERMIT,
-        reasons=tuple(reason for decision in chosen for reason in decision.reasons),
-        obligations=NO_OBLIGATIONS if denied else obligations,
-        consents=frozenset().union(*(decision.consents for decision in decisions)),
-        whose=frozenset((patient, one) for patient, each in of_each for one in each.consents),
-    )

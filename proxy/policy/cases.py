@@ -14,9 +14,10 @@ from pydantic import Field
 from proxy.errors import Finding, UnusableError
 from proxy.fhir.coding import Effect
 from proxy.policy.elements import resource_types
-from proxy.policy.model import Redact, ResourceType
 from proxy.policy.parse import Source
+from proxy.policy.redact import Redact
 from proxy.policy.strict import Location
+from proxy.policy.target import ResourceType
 from proxy.policy.terms import (
     InteractionCode,
     KindCode,

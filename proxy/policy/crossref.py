@@ -10,9 +10,10 @@ from proxy.errors import Finding
 from proxy.fhir.coding import Effect
 from proxy.policy import elements
 from proxy.policy.labels import LabelFile, labels_from
-from proxy.policy.model import CONSENT_TAG, Policy, Rule, Target
+from proxy.policy.model import CONSENT_TAG, Policy, Rule
 from proxy.policy.parse import Source
 from proxy.policy.strict import Location
+from proxy.policy.target import Target
 from proxy.policy.terms import ORDER, Terms
 
 

@@ -2,8 +2,9 @@ import pytest
 
 from proxy.policy.crossref import Files, constraints, covers, findings_of
 from proxy.policy.labels import LabelFile
-from proxy.policy.model import Policy, Target
+from proxy.policy.model import Policy
 from proxy.policy.parse import parse
+from proxy.policy.target import Target
 from proxy.policy.terms import Terms
 from tests.policy.packs import LABELS, POLICY, TERMS
 
