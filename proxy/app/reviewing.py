@@ -1,29 +1,32 @@
 """What answers the reviewer API of the admin listener, where reviewers are named."""
 
+from collections.abc import Mapping
+
 from proxy.app.callers import supposer_of
 from proxy.app.ground import Ground
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House
-from proxy.enforcement.review import LONGEST_QUESTION, MOST_AT_ONCE, Review
+from proxy.enforcement.review import LONGEST_QUESTION, MOST_AT_ONCE, ROUTES, Review
 from proxy.errors import Finding, UnusableError
 from proxy.fhir.coding import Coding
 from proxy.policy.terms import Terms
 from proxy.settings import Reviewers
-from proxy.wire.admin import Metrics
+from proxy.wire.admin import Metrics, Route
 from proxy.wire.server import PublicListener, Respond
 
 
 def review_of(
     ground: Ground, house: House, enforcement: Enforcement, metrics: Metrics
-) -> Respond | None:
-    """What answers the reviewer API; nothing where no reviewer is named."""
+) -> Mapping[Route, Respond]:
+    """What answers the reviewer API, by route; nothing where no reviewer is named."""
     settings = ground.settings
     if settings.admin.reviewers is None:
-        return None
+        return {}
     reviewers = reviewers_of(settings.admin.reviewers, ground.compiled.policies.terms)
     suppose = supposer_of(settings, ground.bases, ground.clock)
     review = Review(house, enforcement, reviewers, suppose)
-    return PublicListener(review, metrics, LONGEST_QUESTION, MOST_AT_ONCE).respond
+    respond = PublicListener(review, metrics, LONGEST_QUESTION, MOST_AT_ONCE).respond
+    return dict.fromkeys(ROUTES, respond)
 
 
 def reviewers_of(written: Reviewers, terms: Terms) -> frozenset[Coding]:

@@ -28,6 +28,9 @@ LONGEST_QUESTION = 65_536
 MOST_AT_ONCE = 4
 """Explanations at once: those who review never starve those who are served."""
 
+ROUTES = (("POST", "/explain"),)
+"""Methods and paths of the reviewer API."""
+
 Suppose = Callable[[Mapping[str, object]], Principal]
 """The Principal that claims would name; CallerError MALFORMED."""
 

@@ -4,6 +4,8 @@ Metrics carry no patient and no user: their labels are status codes and method n
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
 
 import orjson
 from aiohttp import web
@@ -20,7 +22,10 @@ Ready = Callable[[], Awaitable[Mapping[str, str]]]
 """Port: what is not ready, by name, with one line why; empty when all is well."""
 
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-"""Port: answers the reviewer API, its callers' tokens included."""
+"""Port: answers what comes by one route, its callers' tokens included."""
+
+Route: TypeAlias = tuple[str, str]
+"""Method and path."""
 
 
 class Metrics:
@@ -60,31 +65,38 @@ def method_label(method: str) -> str:
 
 
 class AdminListener:
-    """Answers the admin listener. Without `review` there is no reviewer API."""
+    """Answers the admin listener from a table of routes: its own, and those that are given (the reviewer API)."""
 
-    def __init__(self, metrics: Metrics, ready: Ready, review: Respond | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, ready: Ready, routes: Mapping[Route, Respond] = MappingProxyType({})
+    ) -> None:
         self._metrics = metrics
         self._ready = ready
-        self._review = review
+        own = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._figures}
+        reading: dict[Route, Respond] = {
+            (method, path): respond for path, respond in own.items() for method in ("GET", "HEAD")
+        }
+        self._routes = {**reading, **routes}
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request, one answer."""
-        match (request.method, request.path):
-            case ("GET" | "HEAD", "/healthz"):
-                return web.Response(text="ok\n")
-            case ("GET" | "HEAD", "/readyz"):
-                return await self._readiness()
-            case ("GET" | "HEAD", "/metrics"):
-                body = generate_latest(self._metrics.registry)
-                return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
-            case ("POST", "/explain") if self._review is not None:
-                return await self._review(request)
-            case _:
-                return web.Response(status=404, text="not found\n")
+        """One request, one answer. The path is taken as it came: what is not written plainly is not found."""
+        path = request.raw_path.partition("?")[0]
+        return await self._routes.get((request.method, path), _nothing)(request)
 
-    async def _readiness(self) -> web.Response:
+    async def _health(self, _: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="ok\n")
+
+    async def _figures(self, _: web.BaseRequest) -> web.StreamResponse:
+        body = generate_latest(self._metrics.registry)
+        return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def _readiness(self, _: web.BaseRequest) -> web.StreamResponse:
         troubles = await self._ready()
         body = orjson.dumps({"ready": not troubles, "troubles": dict(troubles)})
         return web.Response(
             status=503 if troubles else 200, body=body, content_type="application/json"
         )
+
+
+async def _nothing(_: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(status=404, text="not found\n")

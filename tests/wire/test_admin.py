@@ -3,6 +3,7 @@ from collections.abc import Mapping
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from proxy.wire.admin import AdminListener, Metrics, method_label
 from proxy.wire.server import listen
@@ -19,7 +20,7 @@ async def answers(troubles: Mapping[str, str], method: str, path: str) -> tuple[
     try:
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, f"http://127.0.0.1:{port}{path}") as answer,
+            session.request(method, URL(f"http://127.0.0.1:{port}{path}", encoded=True)) as answer,
         ):
             return answer.status, await answer.text()
     finally:
@@ -38,6 +39,8 @@ CASES = [
     ({}, "POST", "/metrics", 404, "not found"),
     ({}, "DELETE", "/healthz", 404, "not found"),
     ({}, "POST", "/explain", 404, "not found"),
+    ({}, "GET", "/%68ealthz", 404, "not found"),
+    ({}, "GET", "/healthz?x=1", 200, "ok"),
 ]
 
 
@@ -63,7 +66,9 @@ async def test_the_reviewer_api_has_one_door(method: str, path: str, status: int
     async def review(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=202)
 
-    runner, port = await listen(AdminListener(Metrics(), ready, review).respond, "127.0.0.1", 0)
+    runner, port = await listen(
+        AdminListener(Metrics(), ready, {("POST", "/explain"): review}).respond, "127.0.0.1", 0
+    )
     try:
         async with (
             aiohttp.ClientSession() as session,
