@@ -56,6 +56,17 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
         return tuple(consent for about, consent in self.whose if about == patient)
 
 
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody is to be told of a request: once a recipient and patient, and only of what really left."""
+
+    recipient: str
+    """`patient` or `privacy-officer`."""
+    patient: str
+    """`Patient/id`; empty where what left is about nobody."""
+    why: str
+    """The rule that obliges, or what else calls for the notice (`break-glass-start`)."""
+
+
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request. `outcome`: `permitted`, `denied` (401, 403, hidden 404…) or `failed` (upstream, own failure)."""
 
@@ -84,3 +95,5 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     policy_digest: str = ""
     decisions: tuple[Judged, ...] = ()
     touched: tuple[Touched, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    """Who is to be told; they are delivered from here, and so are as durable as the entry."""

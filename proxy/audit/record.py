@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeAlias
 
-from proxy.audit.entry import Actor, Entry, Judged, Touched
+from proxy.audit.entry import Actor, Entry, Judged, Notice, Touched
 from proxy.decision.model import Decision
 from proxy.errors import ProxyError
 from proxy.fhir.interaction import FhirRequest, RawRequest
@@ -16,6 +16,9 @@ from proxy.identity.principal import Principal
 LONGEST_TARGET = 8192
 """Characters of target and form that are kept; longer ones are cut (a URL of a megabyte is an attack on the journal)."""
 
+
+LEFT = frozenset({"disclosed", "redacted"})
+"""What became of a resource that leaves."""
 
 _Fate: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], int]
 """(outcome, patients, redacted paths, index of the decision)."""
@@ -35,6 +38,10 @@ class Record:
     judged: list[Judged] = field(default_factory=list)
     touched: dict[_Fate, list[str]] = field(default_factory=dict)
     """References of resources by what became of them."""
+    notices: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Why somebody is to be told, by recipient and patient."""
+    _due: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Notices that the resources oblige; they count if an answer is given at all."""
     _known: dict[tuple[int, tuple[str, ...]], tuple[int, Decision]] = field(default_factory=dict)
     """By identity: decisions of one request are memoised, and hashing one reads all its reasons."""
 
@@ -67,7 +74,24 @@ class Record:
     ) -> list[str]:
         """The references of the resources that fared like this; one more may be appended."""
         index = -1 if decision is None else self.decide(decision, patients)
+        if decision is not None and decision.obligations.notify and outcome in LEFT:
+            self._oblige(decision, patients)
         return self.touched.setdefault((outcome, patients, redacted, index), [])
+
+    def notify(self, recipient: str, patient: str, why: str) -> None:
+        """Somebody is to be told of this request, whatever becomes of it; once a recipient and patient."""
+        self.notices.setdefault((recipient, patient), why)
+
+    def _oblige(self, decision: Decision, patients: tuple[str, ...]) -> None:
+        """The notices of a resource that leaves; where it is about nobody, no patient can be told."""
+        for recipient, rule in sorted(decision.obligations.notify):
+            about = patients or (() if recipient == "patient" else ("",))
+            for patient in about:
+                self._due.setdefault((recipient, patient), rule)
+
+    def _noticed(self, status: int) -> tuple[Notice, ...]:
+        due = self._due if _outcome(status) == "permitted" else {}
+        return tuple(Notice(*whom, why=why) for whom, why in sorted((due | self.notices).items()))
 
     def entry(self, status: int) -> Entry:
         """The journal entry, once the answer's status is known."""
@@ -93,6 +117,7 @@ class Record:
             policy_digest=self.policy_digest,
             decisions=tuple(self.judged),
             touched=tuple(Touched(tuple(group), *fate) for fate, group in self.touched.items()),
+            notices=self._noticed(status),
         )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from proxy.fhir.coding import Effect
+from proxy.fhir.coding import Coding, Effect
 
 
 class Verdict(Enum):
@@ -40,13 +40,34 @@ class Obligations:
     """What must be done for a permit to hold: redactions, notifications."""
 
     redactions: frozenset[Redaction] = frozenset()
-    notify: frozenset[str] = frozenset()
+    notify: frozenset[tuple[str, str]] = frozenset()
+    """(recipient, rule that obliges): `patient` or `privacy-officer` is told of what leaves."""
 
     def __or__(self, other: "Obligations") -> "Obligations":
         return Obligations(self.redactions | other.redactions, self.notify | other.notify)
 
 
 NO_OBLIGATIONS = Obligations()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a decision about one patient was made from, apart from the policies: enough to make it again under others.
+
+    `patient` is empty where there is none. `consent` is `permit`, `deny`, `none` or `unknown`; `named`: by a provision that
+    names the caller. `barred`: a voice that no policy can answer (the token, an unknown patient) speaks against it.
+    """
+
+    patient: str
+    type: str
+    labels: frozenset[Coding]
+    """As written on the resource, before the labelling rules."""
+    codes: frozenset[Coding]
+    relationships: frozenset[str] | None
+    """`None` when unknown. With those to the resource itself (`author`)."""
+    consent: str
+    named: bool = False
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,8 @@ class Decision:
     """(patient, Consent) where there are several patients: the record of one names no Consent of another."""
     confidentiality: str = ""
     """The resource's effective confidentiality code (`U`…`V`), for the high-water mark; empty when there is none."""
+    evidence: tuple[Evidence, ...] = ()
+    """One for each patient, or one for nobody; none where the resource could not be judged at all."""
 
     @property
     def alters(self) -> bool:

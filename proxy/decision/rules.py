@@ -90,7 +90,9 @@ def compile_rule(rule: Rule, policies: PolicySet) -> CompiledRule:
         tag=rule.tag,
         absolute=rule.absolute,
         lifts=frozenset(rule.lifts),
-        obligations=Obligations(redactions, frozenset(rule.notify)),
+        obligations=Obligations(
+            redactions, frozenset((recipient, rule.id) for recipient in rule.notify)
+        ),
         sentence=rule.description or policies.sources.get(rule.id, ""),
         principal=target.principal,
         roles=_union(terms.role(name) for name in target.principal.role),

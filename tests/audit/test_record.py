@@ -1,7 +1,8 @@
 import pytest
 
+from proxy.audit.entry import Notice
 from proxy.audit.record import LONGEST_TARGET, Record, actor_of
-from proxy.decision.model import Decision, Reason, Verdict
+from proxy.decision.model import Decision, Obligations, Reason, Verdict
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.coding import Coding, Effect, Identifier
 from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
@@ -103,3 +104,46 @@ def test_a_caller_is_kept_by_what_tells_who_it_was() -> None:
     assert (actor.kind, actor.fhir_user, actor.name) == ("practitioner", "Practitioner/x", "Dr X")
     assert actor.roles == (("a", "1"), ("b", "2"))
     assert (actor.purposes, actor.organization) == (("ETREAT", "TREAT"), ("urn:o", "9"))
+
+
+TELLING = Decision(
+    Effect.PERMIT,
+    obligations=Obligations(notify=frozenset({("patient", "r"), ("privacy-officer", "r")})),
+)
+
+
+def test_whoever_must_be_told_is_told_once_a_patient_of_what_really_left() -> None:
+    kept = record()
+    for reference, outcome, patient in (
+        ("Patient/a", "disclosed", "Patient/a"),
+        ("Observation/1", "redacted", "Patient/a"),
+        ("Observation/2", "withheld", "Patient/b"),
+        ("Observation/3", "explained", "Patient/c"),
+    ):
+        kept.touch(reference, outcome, TELLING, (patient,), ())
+    kept.touch("Observation/4", "disclosed", PERMIT, ("Patient/d",), ())
+    assert kept.entry(200).notices == (
+        Notice("patient", "Patient/a", "r"),
+        Notice("privacy-officer", "Patient/a", "r"),
+    )
+
+
+def test_an_answer_that_was_not_given_tells_nobody() -> None:
+    kept = record()
+    kept.touch("Patient/a", "disclosed", TELLING, ("Patient/a",), ())
+    assert [kept.entry(status).notices for status in (503, 404)] == [(), ()]
+
+
+def test_what_is_about_nobody_is_told_to_no_patient() -> None:
+    kept = record()
+    kept.touch("Organization/a", "disclosed", TELLING, (), ())
+    assert kept.entry(200).notices == (Notice("privacy-officer", "", "r"),)
+
+
+def test_a_notice_of_the_request_itself_stands_whatever_becomes_of_it_and_comes_first() -> None:
+    kept = record()
+    kept.touch("Patient/a", "disclosed", TELLING, ("Patient/a",), ())
+    kept.notify("patient", "Patient/a", "break-glass-start")
+    kept.notify("patient", "Patient/a", "later")
+    assert kept.entry(503).notices == (Notice("patient", "Patient/a", "break-glass-start"),)
+    assert kept.entry(200).notices[0].why == "break-glass-start"

@@ -55,7 +55,9 @@ ONE = Decision(
 )
 OTHER = Decision(
     Effect.PERMIT,
-    obligations=Obligations(frozenset({Redaction("mask", "Patient.name")}), frozenset({"patient"})),
+    obligations=Obligations(
+        frozenset({Redaction("mask", "Patient.name")}), frozenset({("patient", "reads")})
+    ),
     consents=frozenset({"Consent/c"}),
 )
 NO = Decision(Effect.DENY, (REFUSED,))

@@ -9,8 +9,8 @@ NAME, PHONE = Redaction("remove", "Patient.name"), Redaction("mask", "Patient.te
 SOME = [
     NO_OBLIGATIONS,
     Obligations(frozenset({NAME})),
-    Obligations(frozenset({NAME, PHONE}), frozenset({"patient"})),
-    Obligations(notify=frozenset({"privacy-officer"})),
+    Obligations(frozenset({NAME, PHONE}), frozenset({("patient", "r")})),
+    Obligations(notify=frozenset({("privacy-officer", "r")})),
 ]
 
 
@@ -28,7 +28,7 @@ def test_obligations_join_and_none_is_lost(one: Obligations, other: Obligations)
     [
         (Decision(Effect.PERMIT), True, False),
         (Decision(Effect.PERMIT, obligations=Obligations(frozenset({NAME}))), True, True),
-        (Decision(Effect.PERMIT, obligations=Obligations(notify=frozenset({"patient"}))), True, False),
+        (Decision(Effect.PERMIT, obligations=Obligations(notify=frozenset({("patient", "r")}))), True, False),
         (Decision(Effect.DENY), False, True),
         (Decision(Effect.DENY, obligations=Obligations(frozenset({NAME}))), False, True),
     ],
