@@ -14,16 +14,11 @@ from proxy.decision.case import BREAK_GLASS, Case, CompiledPolicies, compile_pol
 from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.model import Decision, Verdict
 from proxy.decision.rules import by_effect, stand
+from proxy.decision.supposed import CALLERS, DELEGATOR, authors_of, facts_of, references_of
 from proxy.errors import Finding
 from proxy.facts.model import (
-    ALWAYS,
-    Actor,
     ActorClosure,
-    ConsentDirective,
     Facts,
-    Membership,
-    PatientFacts,
-    Provision,
 )
 from proxy.fhir.coding import Coding, Effect, system_of
 from proxy.fhir.envelope import Envelope
@@ -40,19 +35,7 @@ NOW = 1_767_225_600.0
 """1 January 2026: the instant of all cases, which no rule can tell from another."""
 _LATER = NOW + 3600
 
-_CALLERS: Mapping[str, str] = MappingProxyType(
-    {
-        "practitioner": "Practitioner/caller",
-        "patient": "Patient/caller",
-        "related-person": "RelatedPerson/caller",
-        "system": "Device/caller",
-    }
-)
 _PATIENTS = ("Patient/one", "Patient/two")
-_DELEGATOR = "Practitioner/delegator"
-_NOT_A_MEMBERSHIP = frozenset({"self", "author", "author-organization", "delegate"})
-_EMPLOYER = "Organization/employer"
-"""Relationships that follow from the principal and the resource, not from a dated tie to the patient."""
 
 
 def judge_cases(
@@ -96,8 +79,20 @@ def _decided(compiled: CompiledPolicies, case: written.Case) -> tuple[Decision, 
     if BREAK_GLASS in principal.purposes and "break-glass" in case.principal.relationship:
         opened = _under_grant(opened)
     envelope = _envelope(case, closure, terms)
+    named = case.consent == "named"
     facts = Facts(
-        closure, NOW, {one: _facts(case, closure, one) for one in envelope.patients or ()}
+        closure,
+        NOW,
+        {
+            one: facts_of(
+                one,
+                case.principal.relationship,
+                "permit" if named else case.consent,
+                closure,
+                named=named,
+            )
+            for one in envelope.patients or ()
+        },
     )
     return (
         decide_request(opened, case.resource.type),
@@ -128,20 +123,17 @@ def _principal(case: written.Case, terms: Terms) -> Principal:
         # Scopes are a ceiling that policy cases do not test: all that can be granted, the type by name.
         scopes=parse_scopes(f"user/*.cruds system/*.cruds user/{rtype}.cruds"),
         expires_at=_LATER,
-        fhir_user=_PATIENTS[0] if itself else _CALLERS[one.kind],
+        fhir_user=_PATIENTS[0] if itself else CALLERS[one.kind],
         roles=frozenset().union(*(terms.role(name) for name in one.role)),
         purposes=frozenset({str(one.purpose)} if one.purpose else ()),
-        on_behalf_of=_DELEGATOR if "delegate" in one.relationship else None,
+        on_behalf_of=DELEGATOR if "delegate" in one.relationship else None,
     )
 
 
 def _closure(case: written.Case, principal: Principal, terms: Terms) -> ActorClosure:
     types = (terms.organization_type(name) for name in case.principal.organization_type)
     return ActorClosure(
-        references=frozenset(
-            {*filter(None, [principal.fhir_user])}
-            | ({_EMPLOYER} if "author-organization" in case.principal.relationship else set())
-        ),
+        references=references_of(principal.fhir_user, case.principal.relationship),
         roles=principal.roles,
         organization_types=frozenset().union(*types),
     )
@@ -149,10 +141,6 @@ def _closure(case: written.Case, principal: Principal, terms: Terms) -> ActorClo
 
 def _envelope(case: written.Case, closure: ActorClosure, terms: Terms) -> Envelope:
     resource = case.resource
-    houses = frozenset({_EMPLOYER}) & closure.references
-    authors = (
-        closure.references - houses if "author" in case.principal.relationship else frozenset()
-    ) | houses
     return Envelope(
         type=resource.type,
         id="case",
@@ -160,7 +148,7 @@ def _envelope(case: written.Case, closure: ActorClosure, terms: Terms) -> Envelo
         last_updated="2026-01-01T00:00:00Z",
         labels=frozenset(_as_written(label, terms) for label in resource.label),
         patients=frozenset(_PATIENTS[: resource.patients]),
-        authors=authors,
+        authors=authors_of(case.principal.relationship, closure),
         date="",
         codes=frozenset(_as_written(code, terms) for code in resource.code),
         profiles=frozenset(),
@@ -171,38 +159,6 @@ def _as_written(label: str, terms: Terms) -> Coding:
     """The coding of `alias#CODE` with the code spelled as the case spells it: the engine must understand it."""
     alias, _, code = label.partition("#")
     return Coding(system_of(terms.systems[alias].system), code)
-
-
-def _facts(case: written.Case, closure: ActorClosure, patient: str) -> PatientFacts:
-    relationships = frozenset(case.principal.relationship)
-    ties = [
-        (kind, reference)
-        for kind in sorted(map(str, relationships - _NOT_A_MEMBERSHIP))
-        for reference in closure.references
-    ]
-    if "delegate" in relationships:
-        ties.append(("delegator", _DELEGATOR))
-    return PatientFacts(
-        patient=patient,
-        directives=_directives(case.consent, closure, patient),
-        memberships=tuple(
-            Membership(kind, Actor(reference), ALWAYS, "test case") for kind, reference in ties
-        ),
-    )
-
-
-def _directives(
-    state: written.ConsentState, closure: ActorClosure, patient: str
-) -> tuple[ConsentDirective, ...] | None:
-    """The patient's Consents that make the wanted verdict; None where they could not be had."""
-    if state == "unknown":
-        return None
-    if state == "none":
-        return ()
-    effect = Effect.DENY if state == "deny" else Effect.PERMIT
-    named = closure.references if state == "named" else frozenset()
-    root = Provision("provision", effect, actors=tuple(map(Actor, sorted(named))))
-    return (ConsentDirective(f"Consent/{state}", patient, "active", effect, root),)
 
 
 def _mismatch(case: written.Case, decisions: tuple[Decision, Decision]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ no          | no                  | no         | deny
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Verdict
+from proxy.decision.model import NO_OBLIGATIONS, Decision, Evidence, Obligations, Reason, Verdict
 from proxy.decision.rules import Standing
 from proxy.fhir.coding import Effect
 
@@ -26,6 +26,7 @@ class Voices:
     consents: frozenset[str] = frozenset()
     heard: tuple[Reason, ...] = ()
     """Reasons of Consents that neither deny nor are unknown."""
+    evidence: tuple[Evidence, ...] = ()
 
 
 def reason_of(one: Standing) -> Reason:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from proxy.decision.case import Case, is_universal
 from proxy.decision.combine import Voices, combine, joined_of, reason_of
 from proxy.decision.labels import EffectiveLabels, effective_labels
-from proxy.decision.model import Decision, Reason, Verdict
+from proxy.decision.model import Decision, Evidence, Reason, Verdict
 from proxy.decision.provisions import Combination, ConsentVerdict, Question, consent_verdict
 from proxy.decision.residual import VOICE, forbidden, unhonoured
 from proxy.decision.rules import (
@@ -41,10 +41,11 @@ def judge(case: Case, envelope: Envelope, facts: Facts) -> Decision:
     voices = [
         _about_patient(case, envelope, labels, facts, patient)
         for patient in sorted(envelope.patients)
-    ]
-    combined = [combine(one) for one in voices or [_about_nobody(case, envelope, labels)]]
+    ] or [_about_nobody(case, envelope, labels)]
+    combined = [combine(one) for one in voices]
     decision = joined_of(combined, sorted(envelope.patients))
-    return replace(decision, confidentiality=labels.confidentiality)
+    evidence = tuple(told for one in voices for told in one.evidence)
+    return replace(decision, confidentiality=labels.confidentiality, evidence=evidence)
 
 
 def _about_somebody(case: Case, envelope: Envelope) -> Iterator[Reason]:
@@ -92,23 +93,55 @@ def _about_patient(
         for reason in verdict.reasons
         if verdict.verdict is Verdict.DENY
     )
+    unhonourable = tuple(unhonoured(case.principal, case.closure))
+    forbidding = tuple(forbidden(case.principal, patient, question))
     return Voices(
         unknown=(
-            *unhonoured(case.principal, case.closure),
+            *unhonourable,
             *_unknown_labels(labels),
             *(verdict.reasons if verdict.verdict is Verdict.UNKNOWN else ()),
         ),
         denies=(
             *consent_denies,
             # the token is a ceiling, like its scopes: nothing lifts what it forbids
-            *((VOICE, True, reason) for reason in forbidden(case.principal, patient, question)),
+            *((VOICE, True, reason) for reason in forbidding),
             *_denies(case, about),
             *_matrix(case, envelope),
         ),
         permits=_permits(case, about),
         consents=verdict.consents,
         heard=verdict.reasons if verdict.verdict is Verdict.PERMIT else (),
+        evidence=(_evidence(envelope, about, patient, verdict, unhonourable or forbidding),),
     )
+
+
+def _evidence(
+    envelope: Envelope,
+    about: About,
+    patient: str,
+    verdict: ConsentVerdict,
+    barring: tuple[Reason, ...],
+) -> Evidence:
+    """What the policies were asked of one patient, for whoever makes the decision again under others."""
+    unknown = about.relationships is None
+    return Evidence(
+        patient=patient,
+        type=envelope.type,
+        labels=envelope.labels,
+        codes=envelope.codes,
+        relationships=None if unknown else about.proven | (about.relationships or frozenset()),
+        consent=_EVIDENCE[verdict.verdict],
+        named=verdict.named,
+        barred=bool(barring),
+    )
+
+
+_EVIDENCE: dict[Verdict, str] = {
+    Verdict.PERMIT: "permit",
+    Verdict.DENY: "deny",
+    Verdict.NOT_APPLICABLE: "none",
+    Verdict.UNKNOWN: "unknown",
+}
 
 
 def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> Voices:
@@ -121,10 +154,13 @@ def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> Vo
         authorship(case, envelope),
         frozenset(),
     )
+    unhonourable = tuple(unhonoured(case.principal, case.closure))
+    nobody = ConsentVerdict(Verdict.NOT_APPLICABLE, named=False, reasons=(), consents=frozenset())
     return Voices(
-        unknown=(*unhonoured(case.principal, case.closure), *_unknown_labels(labels)),
+        unknown=(*unhonourable, *_unknown_labels(labels)),
         denies=(*_denies(case, about), *_matrix(case, envelope)),
         permits=_permits(case, about),
+        evidence=(_evidence(envelope, about, "", nobody, unhonourable),),
     )
 
 
