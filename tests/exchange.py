@@ -7,6 +7,7 @@ A conversation is an item of `exchanges/*.yaml`:
     request: GET Patient/camille            # or {method, target, headers, body}
     upstream: {…}                           # a fault, see `Fault`; such a conversation needs the scripted upstream
     extra: [resources]                      # that upstream also holds; likewise
+    pack: us-part2                          # the policies in force, if not baseline
     want: {…}                               # see `Want`
 
 Several people may stand in `who`: each has the same conversation. In every conversation, asked for or not: one request
@@ -66,6 +67,9 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disclosed: list[str] | None = None
     redacted: list[str] | None = None
     withheld: list[str] | None = None
+    notices: list[tuple[str, str, str]] | None = None
+    """(recipient, patient, why)."""
+    warnings: list[str] | None = None
     reason: str | None = None
     """A rule or Consent that some decision names."""
 
@@ -106,6 +110,8 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: str
     request: str | Asked | list[str | Asked]
     who: Any = None
+    pack: str = "baseline"
+    """The policies in force, a folder of `policies`."""
     pending: str = ""
     """Why it is known not to hold yet; it must then fail."""
     upstream: list[Fault] = []
@@ -116,6 +122,11 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def scripted(self) -> bool:
         """Whether it needs an upstream that does as it is told."""
         return bool(self.upstream or self.extra)
+
+    @property
+    def portable(self) -> bool:
+        """Whether it may be had in front of any server that holds the samples."""
+        return not self.scripted and self.pack == "baseline"
 
     def asked(self) -> list[Asked]:
         """Its requests."""
@@ -272,6 +283,10 @@ def _compare_audit(want: Audit, entry: Any) -> None:
         assert expected is None or sorted(names([entry], outcome)) == sorted(expected), (
             entry.touched
         )
+    if want.notices is not None:
+        assert [(n.recipient, n.patient, n.why) for n in entry.notices] == want.notices
+    if want.warnings is not None:
+        assert list(entry.warnings) == want.warnings
     if want.reason is not None:
         sources = [source for one in entry.decisions for _, _, source, _ in one.reasons]
         assert any(source.startswith(want.reason) for source in sources), sources

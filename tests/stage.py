@@ -72,7 +72,7 @@ class Reply(NamedTuple):
         return [
             f"{e['resource']['resourceType']}/{e['resource']['id']}"
             for e in self.json.get("entry", [])
-            if "resource" in e
+            if "resource" in e and e.get("search", {}).get("mode") != "outcome"
         ]
 
     @property
@@ -216,8 +216,18 @@ def authorization(who: str | Mapping[str, Any] | None) -> dict[str, str]:
     return {"Authorization": "Bearer " + development_token(claims_of(who), pem, NOW)}
 
 
-def configuration(folder: Path, upstream: str, port: int, facts_ttl_s: int) -> Path:
-    """A gateway.yaml in `folder`."""
+BASELINE = ROOT / "policies" / "baseline"
+
+
+def configuration(
+    folder: Path,
+    upstream: str,
+    port: int,
+    facts_ttl_s: int,
+    policies: Path = BASELINE,
+    more: str = "",
+) -> Path:
+    """A gateway.yaml in `folder`; `more` are further settings."""
     (folder / "keys.json").write_bytes(JWKS)
     path = folder / "gateway.yaml"
     path.write_text(
@@ -228,20 +238,28 @@ admin: {{port: 0}}
 upstream: {{url: "{upstream}", timeout_s: 2}}
 identity:
   issuers: [{{issuer: "{ISSUER}", audience: "http://127.0.0.1:8080/fhir", jwks: {{file: keys.json}}}}]
-policies: {ROOT / "policies" / "baseline"}
+policies: {policies}
 facts: {{ttl_s: {facts_ttl_s}}}
 audit: {{journal: "sqlite:///journal.db"}}
 clock: "2026-11-22T09:00:00+00:00"
+{more}
 """
     )
     return path
 
 
 @asynccontextmanager
-async def staged(folder: Path, upstream_url: str, facts_ttl_s: int = 0) -> AsyncIterator[Stage]:
+async def staged(
+    folder: Path,
+    upstream_url: str,
+    facts_ttl_s: int = 0,
+    policies: Path = BASELINE,
+    more: str = "",
+) -> AsyncIterator[Stage]:
     """A gateway in front of an upstream; its files live in `folder`."""
     port = free_port()
-    read = settings.load_settings(configuration(folder, upstream_url, port, facts_ttl_s), {})
+    path = configuration(folder, upstream_url, port, facts_ttl_s, policies, more)
+    read = settings.load_settings(path, {})
     gateway = await _started(read)
     journal = sqlite3.connect(folder / "journal.db", isolation_level=None)
     try:

@@ -1,6 +1,7 @@
 """The golden conversations, with the embedded FHIR server as upstream."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -8,9 +9,10 @@ import pytest_asyncio
 
 from proxy.sandbox.interactions import Interactions
 from tests.exchange import Turn, conversations, run
-from tests.stage import Stage, Upstream, bundle, serving, staged, world_of
+from tests.stage import ROOT, Stage, Upstream, bundle, serving, staged, world_of
 
 TURNS = dict(conversations())
+PACKS = sorted({turn.exchange.pack for turn in TURNS.values()})
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 class Scene:
     """A stage, its upstream, and the world that the upstream holds when nothing else is said."""
 
-    stage: Stage
+    stages: dict[str, Stage]
+    """By pack."""
     upstream: Upstream
     samples: Interactions
 
@@ -29,8 +32,13 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
     upstream = Upstream(samples)
     async with serving(upstream.respond) as url:
         upstream.url = url
-        async with staged(tmp_path_factory.mktemp("gateway"), url) as stage:
-            yield Scene(stage, upstream, samples)
+        async with AsyncExitStack() as stack:
+            stages = {}
+            for pack in PACKS:
+                folder = tmp_path_factory.mktemp("gateway")
+                gateway = staged(folder, url, policies=ROOT / "policies" / pack)
+                stages[pack] = await stack.enter_async_context(gateway)
+            yield Scene(stages, upstream, samples)
 
 
 def _case(name: str) -> object:
@@ -45,4 +53,4 @@ async def test_conversation(scene: Scene, name: str) -> None:
     scene.upstream.world = scene.samples
     if turn.exchange.extra:
         scene.upstream.world = world_of(*map(bundle, turn.exchange.extra))
-    await run(turn, scene.stage, scene.upstream)
+    await run(turn, scene.stages[turn.exchange.pack], scene.upstream)

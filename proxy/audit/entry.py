@@ -38,6 +38,38 @@ class Touched(msgspec.Struct, frozen=True, omit_defaults=True):
     """Index into `Entry.decisions`; -1 where none was reached."""
 
 
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one decision about one patient was made from, apart from the policies (`decision.model.Evidence`)."""
+
+    type: str
+    consent: str
+    patient: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    """(system, code)."""
+    codes: tuple[tuple[str, str], ...] = ()
+    relationships: tuple[str, ...] | None = ()
+    """`None` when unknown."""
+    named: bool = False
+    barred: bool = False
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the caller counted as, beyond the token's words: what FHIR resources and the policies' defaults add."""
+
+    roles: tuple[tuple[str, str], ...] = ()
+    """(system, code)."""
+    organization_types: tuple[tuple[str, str], ...] = ()
+    purposes: tuple[str, ...] = ()
+
+
+class Would(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What enforcement would have answered, where the gateway only observes (`mode: observe`)."""
+
+    status: int
+    refusal: str = ""
+    detail: str = ""
+
+
 class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     """One decision, stored once however many resources share it."""
 
@@ -48,6 +80,7 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     patients: tuple[str, ...] = ()
     whose: tuple[tuple[str, str], ...] = ()
     """(patient, Consent) where there are several patients."""
+    evidence: tuple[Evidence, ...] = ()
 
     def consents_of(self, patient: str) -> tuple[str, ...]:
         """The Consents of one patient that were read."""
@@ -95,5 +128,10 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     policy_digest: str = ""
     decisions: tuple[Judged, ...] = ()
     touched: tuple[Touched, ...] = ()
+    standing: Standing = Standing()
+    would: Would | None = None
+    """Set where the gateway only observed: `touched` and `decisions` are then what would have been, and all of it left."""
     notices: tuple[Notice, ...] = ()
     """Who is to be told; they are delivered from here, and so are as durable as the entry."""
+    warnings: tuple[str, ...] = ()
+    """What the reader was told with the data."""

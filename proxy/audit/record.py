@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeAlias
 
-from proxy.audit.entry import Actor, Entry, Judged, Notice, Touched
+from proxy.audit.entry import Actor, Entry, Evidence, Judged, Notice, Standing, Touched
+from proxy.decision import model as decision_model
+from proxy.decision.case import Case
 from proxy.decision.model import Decision
 from proxy.errors import ProxyError
+from proxy.fhir.coding import Coding
 from proxy.fhir.interaction import FhirRequest, RawRequest
 from proxy.identity.principal import Principal
 
@@ -24,6 +27,9 @@ _Fate: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], int]
 """(outcome, patients, redacted paths, index of the decision)."""
 
 
+NO_STANDING = Standing()
+
+
 @dataclass(slots=True)
 class Record:
     """The record of one request under way."""
@@ -35,6 +41,7 @@ class Record:
     request: FhirRequest | None = None
     principal: Principal | None = None
     error: ProxyError | None = None
+    standing: Standing = NO_STANDING
     judged: list[Judged] = field(default_factory=list)
     touched: dict[_Fate, list[str]] = field(default_factory=dict)
     """References of resources by what became of them."""
@@ -42,6 +49,8 @@ class Record:
     """Why somebody is to be told, by recipient and patient."""
     _due: dict[tuple[str, str], str] = field(default_factory=dict)
     """Notices that the resources oblige; they count if an answer is given at all."""
+    warned: set[str] = field(default_factory=set)
+    """What the reader is told with what leaves."""
     _known: dict[tuple[int, tuple[str, ...]], tuple[int, Decision]] = field(default_factory=dict)
     """By identity: decisions of one request are memoised, and hashing one reads all its reasons."""
 
@@ -74,8 +83,10 @@ class Record:
     ) -> list[str]:
         """The references of the resources that fared like this; one more may be appended."""
         index = -1 if decision is None else self.decide(decision, patients)
-        if decision is not None and decision.obligations.notify and outcome in LEFT:
-            self._oblige(decision, patients)
+        if decision is not None and outcome in LEFT:
+            self.warned |= decision.obligations.warn
+            if decision.obligations.notify:
+                self._oblige(decision, patients)
         return self.touched.setdefault((outcome, patients, redacted, index), [])
 
     def notify(self, recipient: str, patient: str, why: str) -> None:
@@ -118,6 +129,8 @@ class Record:
             decisions=tuple(self.judged),
             touched=tuple(Touched(tuple(group), *fate) for fate, group in self.touched.items()),
             notices=self._noticed(status),
+            warnings=tuple(sorted(self.warned)) if _outcome(status) == "permitted" else (),
+            standing=self.standing,
         )
 
 
@@ -140,6 +153,33 @@ def _judged(decision: Decision, patients: tuple[str, ...]) -> Judged:
         consents=tuple(sorted(decision.consents)),
         whose=tuple(sorted(decision.whose)),
         patients=patients,
+        evidence=tuple(map(_evidence, decision.evidence)),
+    )
+
+
+def _evidence(told: decision_model.Evidence) -> Evidence:
+    return Evidence(
+        type=told.type,
+        consent=told.consent,
+        patient=told.patient,
+        labels=_codings(told.labels),
+        codes=_codings(told.codes),
+        relationships=None if told.relationships is None else tuple(sorted(told.relationships)),
+        named=told.named,
+        barred=told.barred,
+    )
+
+
+def _codings(codings: frozenset[Coding]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((one.system, one.code) for one in codings))
+
+
+def standing_of(case: Case) -> Standing:
+    """What the caller of a case counts as."""
+    return Standing(
+        roles=_codings(case.closure.roles - case.principal.roles),
+        organization_types=_codings(case.closure.organization_types),
+        purposes=tuple(sorted(case.purposes)),
     )
 
 

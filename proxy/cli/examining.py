@@ -54,6 +54,10 @@ def _told(explanation: Explanation) -> Iterator[str]:
         yield f"    label {label.label} from {label.origin}"
     if explanation.demands:
         yield f"    demands: {', '.join(explanation.demands)}"
+    if explanation.warns:
+        yield f"    warns: {'; '.join(explanation.warns)}"
+    if explanation.notifies:
+        yield f"    notifies: {', '.join(explanation.notifies)}"
     if explanation.effect == "deny":
         yield f"    would change the answer: {_changes(explanation.changes)}"
 

@@ -34,13 +34,18 @@ class Because:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One Decision, explained. `demands` are the redactions that a resource of this type is under, as `operator path`."""
+    """One Decision, explained. `demands` are the redactions that a resource of this type is under, as `operator path`.
+
+    `warns`: what the reader is told with the data; `notifies`: who is told of the access, and by which rule.
+    """
 
     effect: str
     reasons: tuple[Because, ...]
     labels: tuple[LabelOrigin, ...] = ()
     demands: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    warns: tuple[str, ...] = ()
+    notifies: tuple[str, ...] = ()
 
 
 UNREADABLE = Explanation(
@@ -72,6 +77,8 @@ def explain_resource(
         label_origins(envelope, policies, places),
         _demands(decision, envelope.type),
         changes,
+        tuple(sorted(decision.obligations.warn)),
+        tuple(f"{recipient} by {rule}" for recipient, rule in sorted(decision.obligations.notify)),
     )
 
 

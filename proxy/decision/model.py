@@ -37,14 +37,21 @@ class Redaction:
 
 @dataclass(frozen=True, slots=True)
 class Obligations:
-    """What must be done for a permit to hold: redactions, notifications."""
+    """What must be done for a permit to hold: redactions, notifications, warnings."""
 
     redactions: frozenset[Redaction] = frozenset()
     notify: frozenset[tuple[str, str]] = frozenset()
     """(recipient, rule that obliges): `patient` or `privacy-officer` is told of what leaves."""
 
+    warn: frozenset[str] = frozenset()
+    """Texts that the reader is told with the data."""
+
     def __or__(self, other: "Obligations") -> "Obligations":
-        return Obligations(self.redactions | other.redactions, self.notify | other.notify)
+        return Obligations(
+            self.redactions | other.redactions,
+            self.notify | other.notify,
+            self.warn | other.warn,
+        )
 
 
 NO_OBLIGATIONS = Obligations()

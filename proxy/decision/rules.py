@@ -91,7 +91,9 @@ def compile_rule(rule: Rule, policies: PolicySet) -> CompiledRule:
         absolute=rule.absolute,
         lifts=frozenset(rule.lifts),
         obligations=Obligations(
-            redactions, frozenset((recipient, rule.id) for recipient in rule.notify)
+            redactions,
+            frozenset((recipient, rule.id) for recipient in rule.notify),
+            frozenset({terms.text(rule.warn)} if rule.warn else ()),
         ),
         sentence=rule.description or policies.sources.get(rule.id, ""),
         principal=target.principal,

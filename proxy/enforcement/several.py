@@ -1,7 +1,7 @@
 """search-type and history-instance: pages of what is visible (https://hl7.org/fhir/R4/http.html#search, #history)."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from proxy.enforcement.hearing import Hearing
@@ -21,13 +21,14 @@ from proxy.fhir.bundle import (
 from proxy.fhir.interaction import Answer, FhirRequest, path_of
 from proxy.fhir.query import encode_query
 from proxy.fhir.search import canonical_query, relative_url
+from proxy.fhir.warning import header_of, outcome_of
 from proxy.obligations.cursor import Cursor, binding_of, seal
 from proxy.obligations.disclose import Judged
 from proxy.obligations.includes import related
 from proxy.obligations.narrow import narrow
 from proxy.obligations.pages import Candidate, Page, Position, Sort, Sorted, collect
 
-MATCH, INCLUDE = "match", "include"
+MATCH, INCLUDE, OUTCOME = "match", "include", "outcome"
 LEAST_ASKED = 100
 """Matches that upstream is asked for at once, however few a page may hold. Were it the client's `_count`, a short run of
 hidden matches would use up `paging.max_upstream_pages` and so show itself as a refusal (T-10)."""
@@ -166,9 +167,11 @@ def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
     """The Bundle, built anew. `total` only where one page holds everything that is visible."""
     shown = (*page.matches, *page.included)
     whole = hearing.start is None and page.following is None
+    entries = _entries(hearing, shown)
+    header, remarks = _warnings(hearing, bundle_type)
     body = bundle_of(
         bundle_type,
-        _entries(hearing, shown),
+        [*entries, *remarks],
         public_url=hearing.house.public_url,
         links=_links(hearing, page),
         total=len(page.matches) if whole else None,
@@ -176,7 +179,17 @@ def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
             one.judged.decision.confidentiality for one in shown if one.judged.decision
         ),
     )
-    return answer(body, {"x-intermediary": hearing.house.public_url})
+    return answer(body, {"x-intermediary": hearing.house.public_url, **header})
+
+
+def _warnings(
+    hearing: Hearing, bundle_type: BundleType
+) -> tuple[Mapping[str, str], tuple[OutEntry, ...]]:
+    """What warns with the resources that leave: an entry of a searchset; elsewhere a header (bdl-2: a history has no `search`)."""
+    warned = hearing.record.warned
+    if not warned or bundle_type != "searchset":
+        return header_of(warned), ()
+    return {}, (OutEntry("", outcome_of(warned), OUTCOME),)
 
 
 def _entries(hearing: Hearing, shown: Sequence[Candidate]) -> list[OutEntry]:

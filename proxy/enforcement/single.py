@@ -7,6 +7,7 @@ from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.envelope import Envelope, Resource, named_in
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.outcome import CONTENT_TYPE
+from proxy.fhir.warning import header_of
 from proxy.obligations.disclose import Judged
 
 
@@ -43,10 +44,11 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
 
 def _single(hearing: Hearing, judged: Judged) -> Answer:
     disclosed = hearing.disclose(judged)
+    warned = header_of(hearing.record.warned)
     if disclosed.redacted:
-        return answer(disclosed.body, {"x-intermediary": hearing.house.public_url})
+        return answer(disclosed.body, {"x-intermediary": hearing.house.public_url, **warned})
     version = judged.envelope.version if judged.envelope else ""
-    return answer(disclosed.body, {"etag": f'W/"{version}"'} if version else {})
+    return answer(disclosed.body, {"etag": f'W/"{version}"', **warned} if version else warned)
 
 
 def answer(body: Resource, extra: Mapping[str, str]) -> Answer:

@@ -78,7 +78,9 @@ def frame_of(body: bytes, bundle_type: BundleType) -> Frame:
 
 
 class OutEntry(NamedTuple):
-    """One entry that leaves: `reference` is `Type/id`, `resource` its bytes, `mode` match or include.
+    """One entry that leaves: `reference` is `Type/id` (empty for what has no identity), `resource` its bytes.
+
+    `mode`: match, include or outcome.
 
     In a history `version` names the version and `deleted` an entry without resource.
     """
@@ -115,7 +117,8 @@ def bundle_of(
 
 
 def _searched(entry: OutEntry, base: bytes) -> tuple[bytes, ...]:
-    start = b',{"fullUrl":"%b%b","resource":' % (base, entry.reference.encode())
+    url = b'"fullUrl":"%b%b",' % (base, entry.reference.encode()) if entry.reference else b""
+    start = b',{%b"resource":' % url
     return start, entry.resource, b',"search":{"mode":"%b"}}' % entry.mode.encode()
 
 

@@ -3,6 +3,7 @@
 Each check is a generator of findings; `CHECKS` is the list of all, `findings_of` runs them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from proxy.policy.model import CONSENT_TAG, Policy, Rule
 from proxy.policy.parse import Source
 from proxy.policy.strict import Location
 from proxy.policy.target import Target
-from proxy.policy.terms import ORDER, Terms
+from proxy.policy.terms import NAME, ORDER, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,15 @@ def _unknown_names(files: Files) -> Iterator[Finding]:
                     yield placed.finding(
                         f"`{name}` is no {field.replace('_', ' ')} of terms.yaml", *where
                     )
+
+
+def _unknown_texts(files: Files) -> Iterator[Finding]:
+    """Warnings that look like the name of a text, and name none."""
+    texts = files.terms.content.texts
+    for placed in placed_rules(files.policies):
+        warn = placed.rule.warn
+        if re.fullmatch(NAME, warn) and warn not in texts:
+            yield placed.finding(f"`{warn}` is no name among the `texts` of terms.yaml", "warn")
 
 
 def _unknown_types(files: Files) -> Iterator[Finding]:
@@ -275,6 +285,7 @@ def constraints(target: Target) -> dict[str, frozenset[str]]:
 CHECKS: tuple[Callable[[Files], Iterator[Finding]], ...] = (
     _duplicates,
     _unknown_names,
+    _unknown_texts,
     _unknown_types,
     _unknown_labels,
     _unknown_paths,

@@ -22,6 +22,7 @@ from proxy.policy.terms import (
     Purpose,
     Terms,
     Text,
+    Warned,
     Written,
 )
 
@@ -66,6 +67,10 @@ class Rule(Written):
         min_length=1,
         description="Permit only: who is told of every access under this rule.",
     )
+    warn: Warned = Field(
+        default="",
+        description="Permit only: what the reader is told with the data; a text, or the name of one in `texts` of terms.yaml.",
+    )
 
     @model_validator(mode="after")
     def _fits_its_effect(self) -> Self:
@@ -83,7 +88,7 @@ class Rule(Written):
 
 _FOREIGN: dict[Effect, tuple[str, ...]] = {
     Effect.PERMIT: ("tag", "absolute"),
-    Effect.DENY: ("lifts", "redact", "notify"),
+    Effect.DENY: ("lifts", "redact", "notify", "warn"),
 }
 """Fields that have no meaning under the other effect."""
 

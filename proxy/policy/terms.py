@@ -7,9 +7,10 @@ types (name -> codings). Policies then speak only in names. Pure.
 import functools
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from proxy.fhir.coding import CONFIDENTIALITY, Coding, system_of
+from proxy.fhir.coding import CONFIDENTIALITY, Coding, folded, system_of
+from proxy.fhir.warning import LONGEST, flaw_of
 
 Purpose: TypeAlias = Literal[
     "PurposeOfUse",
@@ -46,8 +47,21 @@ Confidentiality: TypeAlias = Literal["U", "L", "M", "N", "R", "V"]
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*#[^\s#]+$"
 """A code as a policy writes it: `system-alias#CODE`."""
 Label = Annotated[str, Field(pattern=LABEL)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+NAME = r"^[a-z0-9][a-z0-9-]*$"
+Name = Annotated[str, Field(pattern=NAME)]
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _conveyed(text: str) -> str:
+    if flaw := flaw_of(text):
+        raise ValueError(f"the warning {flaw}")
+    return text
+
+
+Warned = Annotated[
+    str, Field(min_length=1, json_schema_extra={"maxLength": LONGEST}), AfterValidator(_conveyed)
+]
+"""A text that goes with an answer, in a header too; or the name of one."""
 
 
 class Written(BaseModel):
@@ -96,6 +110,15 @@ class Terms(Written):
         description="Organisation types by name, each with the codes of Organization.type that mean it.",
     )
 
+    texts: dict[Name, Warned] = Field(
+        default_factory=dict,
+        description="Texts by name, for `warn`: printable ASCII without quotes, at most 250 characters.",
+    )
+
+    def text(self, written: str) -> str:
+        """Give the text that a name stands for; what is no name of a text here stands for itself."""
+        return self.texts.get(written, written)
+
     def has_alias(self, label: str) -> bool:
         """Whether the system of `alias#CODE` (or a bare alias) has a name here."""
         return label.partition("#")[0] in self.systems
@@ -122,12 +145,23 @@ class Terms(Written):
 
     def normalise(self, coding: Coding) -> Coding:
         """Give the one spelling of a coding: system by its URI, code by its case and its known spellings."""
-        found = self._by_uri.get(coding.system)
+        found = self._named(coding.system)
         return Coding(system_of(found.system), found.code_of(coding.code)) if found else coding
+
+    def recognises(self, system: str) -> bool:
+        """Whether a code system has a name here, however its URI is spelled (`proxy.fhir.coding.folded`)."""
+        return self._named(system) is not None
+
+    def _named(self, system: str) -> CodeSystem | None:
+        return self._by_uri.get(system) or self._by_folded.get(folded(system))
 
     @functools.cached_property
     def _by_uri(self) -> dict[str, CodeSystem]:
         return {uri: system for system in self.systems.values() for uri in system.uris()}
+
+    @functools.cached_property
+    def _by_folded(self) -> dict[str, CodeSystem]:
+        return {folded(uri): system for uri, system in self._by_uri.items()}
 
 
 def _all_codings(terms: Terms, labels: tuple[str, ...]) -> frozenset[Coding]:

@@ -147,3 +147,14 @@ def test_a_notice_of_the_request_itself_stands_whatever_becomes_of_it_and_comes_
     kept.notify("patient", "Patient/a", "later")
     assert kept.entry(503).notices == (Notice("patient", "Patient/a", "break-glass-start"),)
     assert kept.entry(200).notices[0].why == "break-glass-start"
+
+
+WARNING = Decision(Effect.PERMIT, obligations=Obligations(warn=frozenset({"b", "a"})))
+
+
+def test_what_the_reader_was_told_is_kept_where_data_left() -> None:
+    kept = record()
+    kept.touch("Patient/b", "withheld", WARNING, ("Patient/b",), ())
+    assert kept.entry(200).warnings == ()
+    kept.touch("Patient/a", "disclosed", WARNING, ("Patient/a",), ())
+    assert (kept.entry(200).warnings, kept.entry(503).warnings) == (("a", "b"), ())

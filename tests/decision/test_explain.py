@@ -12,7 +12,8 @@ from proxy.decision.explain import (
     explain_resource,
 )
 from proxy.decision.labels import LabelOrigin
-from proxy.fhir.coding import CONFIDENTIALITY
+from proxy.decision.model import Decision, Obligations
+from proxy.fhir.coding import CONFIDENTIALITY, Effect
 from proxy.identity.principal import Principal
 from proxy.identity.scopes import parse_scopes
 from tests.decision.test_changes import AGREED, CAMILLE, DOC, NUR, TEAM, case_of, facts_of
@@ -99,3 +100,13 @@ def test_a_request_is_explained_before_any_resource_is() -> None:
     assert refused.effect == "deny"
     assert [(one.voice, one.source) for one in refused.reasons] == [("scope", "Patient")]
     assert refused.changes == (Change("scope", "the scope user/Patient.r in the token"),)
+
+
+def test_what_is_told_beside_the_data_is_explained() -> None:
+    case, raw = case_of(DOC), orjson.dumps(PATIENT)
+    envelope = READER.read(raw)
+    obligations = Obligations(notify=frozenset({("patient", "r")}), warn=frozenset({"b", "a"}))
+    told = explain_resource(
+        case, raw, envelope, Decision(Effect.PERMIT, obligations=obligations), ()
+    )
+    assert (told.warns, told.notifies) == (("a", "b"), ("patient by r",))

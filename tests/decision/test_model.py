@@ -11,6 +11,7 @@ SOME = [
     Obligations(frozenset({NAME})),
     Obligations(frozenset({NAME, PHONE}), frozenset({("patient", "r")})),
     Obligations(notify=frozenset({("privacy-officer", "r")})),
+    Obligations(warn=frozenset({"beware"})),
 ]
 
 
@@ -19,6 +20,7 @@ def test_obligations_join_and_none_is_lost(one: Obligations, other: Obligations)
     joined = one | other
     assert joined.redactions == one.redactions | other.redactions
     assert joined.notify == one.notify | other.notify
+    assert joined.warn == one.warn | other.warn
     assert joined == other | one
     assert joined | one == joined
 

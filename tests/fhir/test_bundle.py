@@ -100,3 +100,16 @@ def test_an_empty_bundle_has_no_entry_and_no_label(bundle_type: BundleType) -> N
 )  # fmt: skip
 def test_the_high_water_mark_is_the_highest_of_all(codes: list[str], highest: str) -> None:
     assert high_water_mark(codes) == ((Coding(CONFIDENTIALITY, highest),) if highest else ())
+
+
+def test_what_has_no_identity_has_no_full_url() -> None:
+    body = bundle_of(
+        "searchset",
+        [OutEntry("", b'{"resourceType":"OperationOutcome"}', "outcome")],
+        public_url="http://g/fhir",
+        links=(),
+        total=0,
+    )
+    assert orjson.loads(body)["entry"] == [
+        {"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": "outcome"}}
+    ]

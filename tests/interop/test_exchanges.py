@@ -10,7 +10,7 @@ from tests.exchange import Turn, conversations, run
 from tests.interop import hapi_server
 from tests.stage import SAMPLES, Stage, staged
 
-TURNS = {name: turn for name, turn in conversations() if not turn.exchange.scripted}
+TURNS = {name: turn for name, turn in conversations() if turn.exchange.portable}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -146,3 +146,19 @@ def test_every_field_of_a_target_is_a_constraint() -> None:
         - 2
     )
     assert len(constraints(full)) == fields
+
+
+WARN = 'texts: {beware: "Beware."}\n'
+
+
+@pytest.mark.parametrize(
+    ("warn", "found"),
+    [
+        ("beware", []),
+        ("Handle with care.", []),
+        ("bewaer", ["0.yaml:8: `bewaer` is no name among the `texts` of terms.yaml"]),
+    ],
+)
+def test_a_warning_is_a_text_or_the_name_of_one(warn: str, found: list[str]) -> None:
+    rule = PERMIT + f"    warn: {warn}\n"
+    assert findings(with_rule(rule), terms=TERMS + WARN) == found

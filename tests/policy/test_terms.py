@@ -1,5 +1,6 @@
 import pytest
 
+from proxy.errors import UnusableError
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
 from proxy.policy.parse import parse
 from proxy.policy.terms import Terms
@@ -39,3 +40,16 @@ def test_a_name_that_is_not_there_is_an_error_and_never_an_empty_set() -> None:
         TERMS_READ.role("wizard")
     with pytest.raises(KeyError):
         TERMS_READ.coding("nowhere#x")
+
+
+def test_a_text_is_had_by_its_name_and_any_other_stands_for_itself() -> None:
+    terms = parse("terms.yaml", TERMS + 'texts: {beware: "Beware."}\n', Terms).content
+    assert (terms.text("beware"), terms.text("Mind it.")) == ("Beware.", "Mind it.")
+
+
+def test_a_text_that_cannot_stand_in_a_header_is_found_with_its_line() -> None:
+    with pytest.raises(UnusableError) as raised:
+        parse("terms.yaml", TERMS + 'texts:\n  beware: "d\u00e9j\u00e0"\n', Terms)
+    [finding] = raised.value.findings
+    line = TERMS.count("\n") + 2
+    assert str(finding).startswith(f"terms.yaml:{line}: the warning cannot stand in a header")
