@@ -5,6 +5,7 @@ Old spellings of one system (OID, URN, retired URL) are one system here (LBL-18)
 """
 
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -71,14 +72,43 @@ _SPELLINGS: dict[str, str] = {
 }  # fmt: skip
 
 
+_EDITIONS = "snomed.info/sct/"
+"""SNOMED CT names its editions and versions below its own URI (SNOMED CT URI Standard §2.1); they are one code system."""
+
+
+@lru_cache(maxsize=8192)
+def folded(spelling: str) -> str:
+    """The spelling in which URIs of code systems are compared.
+
+    Without `|version`, case, scheme, `www.`, `urn:oid:` and trailing slashes. Two systems that differ in no more than that
+    are not known to exist; who compares identifiers, which are the keys to people, compares them exactly.
+    """
+    bare = spelling.partition("|")[0].strip().casefold()
+    bare = (bare.partition("://")[2] or bare).removeprefix("urn:").removeprefix("oid:")
+    bare = bare.removeprefix("www.").rstrip("/")
+    return _EDITIONS.rstrip("/") if bare.startswith(_EDITIONS) else bare
+
+
+_FOLDED = {folded(uri): system for uri, system in _SPELLINGS.items()} | {
+    folded(system): system for system in _SPELLINGS.values()
+}
+
+
+@lru_cache(maxsize=8192)
 def system_of(spelling: str | None) -> str:
     """The one URI of a code system, whatever way it was written; unknown systems keep their spelling."""
     if not spelling:
         return ""
     trimmed = spelling.strip()
-    return _SPELLINGS.get(trimmed, trimmed)
+    return _FOLDED.get(folded(trimmed), trimmed)
 
 
 def coding_of(system: str | None, code: str | None) -> Coding:
     """A comparable Coding from the two strings of a FHIR Coding."""
     return Coding(system_of(system), (code or "").strip())
+
+
+def spelt_alike(code: str) -> str:
+    """The spelling in which codes are compared where case may not count: without case and surrounding space."""
+    # First to upper case, as code systems without case are compared: `straße` is `STRASSE` there.
+    return code.strip().upper().casefold()

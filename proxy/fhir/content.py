@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.fhir.coding import INLINE_LABEL, Coding, coding_of
+from proxy.fhir.coding import INLINE_LABEL, Coding, coding_of, spelt_alike
 from proxy.fhir.envelope import UnreadableError
 
 _MOST_SEEN = 8192
@@ -18,12 +18,6 @@ _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)')
 _INLINE_NAME = INLINE_LABEL.rpartition("/")[2]
 INLINE = _INLINE_NAME.encode()
 """What the bytes of a resource hold when it has inline labels, unless it is escaped."""
-
-
-def _folded(code: str) -> str:
-    """The spelling in which codes are compared: without case and surrounding space, as loosely as any table may compare."""
-    # First to upper case, as code systems without case are compared: `straße` is `STRASSE` there.
-    return code.strip().upper().casefold()
 
 
 def may_hide(data: bytes) -> bool:
@@ -46,11 +40,11 @@ class Wanted:
         prefixes: Iterable[str] = (),
         spellings: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self.codes = frozenset(map(_folded, codes))
-        self.prefixes = tuple(sorted(set(map(_folded, prefixes))))
+        self.codes = frozenset(map(spelt_alike, codes))
+        self.prefixes = tuple(sorted(set(map(spelt_alike, prefixes))))
         self._spellings = spellings
-        self.codes |= {_folded(code) for spelling, code in spellings if spelling in self}
-        self.codes |= {_folded(spelling) for spelling, code in spellings if code in self}
+        self.codes |= {spelt_alike(code) for spelling, code in spellings if spelling in self}
+        self.codes |= {spelt_alike(spelling) for spelling, code in spellings if code in self}
         self._seen: dict[frozenset[bytes], bool] = {}
 
     def __or__(self, codes: frozenset[str]) -> "Wanted":
@@ -63,7 +57,7 @@ class Wanted:
         return bool(self.codes or self.prefixes)
 
     def __contains__(self, code: str) -> bool:
-        folded = _folded(code)
+        folded = spelt_alike(code)
         return folded in self.codes or folded.startswith(self.prefixes)
 
     def any_in(self, data: bytes) -> bool:

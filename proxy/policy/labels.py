@@ -1,7 +1,8 @@
 """Labelling rules: value sets of codes that make a resource sensitive (DS4P Security Labeling Service; `labels.yaml`).
 
-A resource that bears one of the codes gets the labels of the rule. The same file says which labels are known:
-a label nobody knows is `unknown`, and denies. Pure.
+A resource that bears one of the codes gets the labels of the rule. A code whose system `terms.yaml` does not name is taken for
+the listed code that it equals, in whatever system that is listed: a spelling nobody foresaw must not open what is
+sensitive. The same file says which labels are known: a label nobody knows is `unknown`, and denies. Pure.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from proxy.fhir.coding import Coding
+from proxy.fhir.coding import Coding, spelt_alike
 from proxy.policy.terms import Label, Name, Terms, Text, Written
 
 
@@ -61,6 +62,11 @@ class Labels:
     prefixes: tuple[tuple[Coding, frozenset[Coding]], ...]
     known_systems: frozenset[str]
     known_codes: frozenset[Coding]
+    anywhere: tuple[Mapping[str, frozenset[Coding]], tuple[tuple[str, frozenset[Coding]], ...]] = (
+        {},
+        (),
+    )
+    """The same by code alone, without case, for codes of systems that nobody named: whole codes, and prefixes."""
     rules: tuple[LabellingRule, ...] = ()
     """As written; only explanations read them."""
 
@@ -81,16 +87,33 @@ class Labels:
             normal = self.terms.normalise(code)
             for rule in self.rules:
                 if any(
-                    _speaks_of(start, normal, whole) for start, whole in _codes_of(rule, self.terms)
+                    self._speaks_of(start, normal, whole)
+                    for start, whole in _codes_of(rule, self.terms)
                 ):
                     yield rule.id, code, frozenset(map(self.terms.coding, rule.add))
 
+    def _speaks_of(self, start: Coding, code: Coding, whole: bool) -> bool:
+        """Whether what a rule lists, a code or the beginning of codes, means this code."""
+        if not self.terms.recognises(code.system):
+            start, code = Coding("", spelt_alike(start.code)), Coding("", spelt_alike(code.code))
+        same = start.system == code.system
+        return same and (start == code if whole else code.code.startswith(start.code))
+
     def _labels_of_one(self, code: Coding) -> frozenset[Coding]:
-        found = self.exact.get(code, frozenset())
+        found = self.exact.get(code, _NONE)
         for start, labels in self.prefixes:
             if code.system == start.system and code.code.startswith(start.code):
                 found |= labels
-        return found
+        return found if self.terms.recognises(code.system) else found | self._wherever(code.code)
+
+    def _wherever(self, code: str) -> frozenset[Coding]:
+        """The labels that a code brings in any of the listed systems."""
+        alike, (exact, prefixes) = spelt_alike(code), self.anywhere
+        begun = (labels for start, labels in prefixes if alike.startswith(start))
+        return frozenset().union(exact.get(alike, _NONE), *begun)
+
+
+_NONE: frozenset[Coding] = frozenset()
 
 
 def labels_from(file: LabelFile, terms: Terms) -> Labels:
@@ -106,6 +129,7 @@ def labels_from(file: LabelFile, terms: Terms) -> Labels:
         terms=terms,
         exact=exact,
         prefixes=tuple(sorted(prefixes.items(), key=lambda pair: pair[0])),
+        anywhere=(_by_code(exact), tuple(sorted(_by_code(prefixes).items()))),
         known_systems=frozenset(terms.coding(f"{alias}#-").system for alias in file.known.systems),
         known_codes=frozenset(map(terms.coding, file.known.codes)),
         rules=file.rules,
@@ -119,7 +143,10 @@ def _codes_of(rule: LabellingRule, terms: Terms) -> Iterator[tuple[Coding, bool]
             yield terms.coding(f"{alias}#{code.removesuffix('*')}"), not code.endswith("*")
 
 
-def _speaks_of(start: Coding, code: Coding, whole: bool) -> bool:
-    return (
-        start == code if whole else start.system == code.system and code.code.startswith(start.code)
-    )
+def _by_code(table: Mapping[Coding, frozenset[Coding]]) -> dict[str, frozenset[Coding]]:
+    """The same by the code alone."""
+    found: dict[str, frozenset[Coding]] = {}
+    for coding, labels in table.items():
+        alike = spelt_alike(coding.code)
+        found[alike] = found.get(alike, _NONE) | labels
+    return found

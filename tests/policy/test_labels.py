@@ -31,8 +31,33 @@ def test_a_code_brings_its_labels_and_a_star_means_every_code_that_begins_so(
     assert READY.labels_of([Coding(ICD, code)]) == labels
 
 
-def test_the_same_code_in_another_system_brings_nothing() -> None:
-    assert READY.labels_of([Coding("urn:elsewhere", "B20")]) == frozenset()
+def test_the_same_code_in_another_system_that_has_a_name_brings_nothing() -> None:
+    assert READY.labels_of([Coding("http://snomed.info/sct", "B20")]) == frozenset()
+
+
+UNNAMED = ["", "urn:elsewhere", "https://terms.example.org/cim-10-fr", ICD + "-xx|2026"]
+
+
+@pytest.mark.parametrize("system", UNNAMED)
+@pytest.mark.parametrize(
+    ("code", "labels"),
+    [*CODES, (" b20", RESTRICTED), ("b21.9", RESTRICTED)],
+)
+def test_a_code_of_a_system_that_nobody_named_is_taken_for_the_listed_one(
+    system: str, code: str, labels: set[Coding]
+) -> None:
+    assert READY.labels_of([Coding(system, code)]) == labels
+    told = list(READY.rules_of([Coding(system, code)]))
+    assert frozenset().union(*(added for _, _, added in told)) == labels
+
+
+SPELLED = [ICD + "/", ICD + "|2019", "HTTP://HL7.ORG/fhir/sid/ICD-10", ICD.replace("http", "https")]
+
+
+@pytest.mark.parametrize("system", SPELLED)
+def test_a_named_system_is_known_in_every_spelling_of_its_uri(system: str) -> None:
+    assert READY.terms.recognises(system)
+    assert READY.terms.normalise(Coding(system, "B20")) == Coding(ICD, "B20")
 
 
 KNOWN = [
