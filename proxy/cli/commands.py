@@ -4,7 +4,6 @@ import io
 import sys
 import time
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,9 @@ from typer.exceptions import TyperException
 
 from proxy import app as application
 from proxy import demo as demonstration
-from proxy.cli import auditing, examining, policies
+from proxy.cli import examining, policies
+from proxy.cli.audit_commands import audit
+from proxy.cli.options import As, Config, FhirVersion, Told
 from proxy.cli.running import run, serve, stop_signal
 from proxy.cli.sources import claims_of, resources_in
 from proxy.cli.telling import (
@@ -40,38 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-audit = typer.Typer(help="Verify, report from and export the audit journal.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
-
-Config = Annotated[Path, typer.Option("--config", help="The gateway.yaml.")]
-Since = Annotated[
-    str, typer.Option("--since", help="Only what was recorded at or after this date or date-time.")
-]
-
-
-class FhirVersion(StrEnum):
-    """FHIR versions of the embedded server."""
-
-    R4 = "4.0.1"
-    R4B = "4.3.0"
-    R5 = "5.0.0"
-
-
-class Told(StrEnum):
-    """How an examination is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-As = Annotated[Told, typer.Option("--format", help="How it is printed.")]
-
-
-class Format(StrEnum):
-    """How a report is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def main() -> None:
@@ -231,49 +201,3 @@ def lint(
     say(examining.as_json(consents) if form is Told.JSON else examining.linted(consents))
     if examining.is_unsupported(consents):
         raise typer.Exit(NOT_IN_ORDER)
-
-
-@audit.command()
-def verify(config: Config) -> None:
-    """Prove that no journal entry was altered, removed or inserted; name the first that was."""
-    with refusing(NOT_BEGUN, str(config)):
-        journal = auditing.journal_of(load_settings(config, environment()), config)
-    with refusing(NOT_IN_ORDER, str(journal.path)):
-        broken = journal.verify()
-        if broken is not None:
-            raise UnusableError(Finding(str(journal.path), broken.seq, str(broken)))
-        say(f"{journal.path}: unbroken, {sum(head.length for head in journal.heads())} entries")
-
-
-@audit.command()
-def report(
-    config: Config,
-    patient: Annotated[str, typer.Option(help="The patient's id, `P1` or `Patient/P1`.")],
-    since: Since = "1970-01-01",
-    form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.TABLE,
-) -> None:
-    """Show who accessed a patient's record, when, for what purpose, and what came out."""
-    with refusing(NOT_BEGUN, str(config)):
-        settings = load_settings(config, environment())
-        journal = auditing.journal_of(settings, config)
-        accesses = auditing.report(journal, patient, auditing.instant_of(since, settings))
-    if form is Format.JSON:
-        say(auditing.as_json(accesses))
-    else:
-        auditing.print_table(accesses)
-
-
-@audit.command()
-def export(
-    config: Config,
-    since: Since = "1970-01-01",
-    fhir_version: Annotated[FhirVersion, typer.Option(help="Of the AuditEvents.")] = FhirVersion.R4,
-) -> None:
-    """Write the AuditEvents of the journal as NDJSON to standard output."""
-    with refusing(NOT_BEGUN, str(config)):
-        settings = load_settings(config, environment())
-        journal = auditing.journal_of(settings, config)
-        start = auditing.instant_of(since, settings)
-        for line in auditing.exported(journal, settings, start, fhir_version.value):
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()

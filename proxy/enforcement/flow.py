@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from proxy.audit.record import Record
+from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
 from proxy.enforcement.hearing import Hearing
@@ -79,6 +79,7 @@ class Enforcement:
         case = house.cases.open(
             in_force.compiled, principal, closure, request.interaction.value, house.zone
         )
+        record.standing = standing_of(case)
         _admit(case, request, record)
         guard(request, case, house.definitions)
         return Hearing(house, raw, request, record, case, in_force.reader, start, link)

@@ -1,0 +1,60 @@
+"""The `audit` commands; each only reads its arguments and says what came out."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from proxy.cli import auditing
+from proxy.cli.options import Config, FhirVersion, Format, Since
+from proxy.cli.telling import NOT_BEGUN, NOT_IN_ORDER, refusing, say
+from proxy.errors import Finding, UnusableError
+from proxy.settings import environment, load_settings
+
+audit = typer.Typer(help="Verify, report from and export the audit journal.", no_args_is_help=True)
+
+
+@audit.command()
+def verify(config: Config) -> None:
+    """Prove that no journal entry was altered, removed or inserted; name the first that was."""
+    with refusing(NOT_BEGUN, str(config)):
+        journal = auditing.journal_of(load_settings(config, environment()), config)
+    with refusing(NOT_IN_ORDER, str(journal.path)):
+        broken = journal.verify()
+        if broken is not None:
+            raise UnusableError(Finding(str(journal.path), broken.seq, str(broken)))
+        say(f"{journal.path}: unbroken, {sum(head.length for head in journal.heads())} entries")
+
+
+@audit.command()
+def report(
+    config: Config,
+    patient: Annotated[str, typer.Option(help="The patient's id, `P1` or `Patient/P1`.")],
+    since: Since = "1970-01-01",
+    form: Annotated[Format, typer.Option("--format", help="How it is printed.")] = Format.TABLE,
+) -> None:
+    """Show who accessed a patient's record, when, for what purpose, and what came out."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        accesses = auditing.report(journal, patient, auditing.instant_of(since, settings))
+    if form is Format.JSON:
+        say(auditing.as_json(accesses))
+    else:
+        auditing.print_table(accesses)
+
+
+@audit.command()
+def export(
+    config: Config,
+    since: Since = "1970-01-01",
+    fhir_version: Annotated[FhirVersion, typer.Option(help="Of the AuditEvents.")] = FhirVersion.R4,
+) -> None:
+    """Write the AuditEvents of the journal as NDJSON to standard output."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        start = auditing.instant_of(since, settings)
+        for line in auditing.exported(journal, settings, start, fhir_version.value):
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
