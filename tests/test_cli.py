@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -609,3 +610,50 @@ async def test_the_export_is_ndjson_of_audit_events(used: Path, run: Run) -> Non
     assert len(events) >= 3
     assert {event["resourceType"] for event in events} == {"AuditEvent"}
     assert run("audit", "export", "--config", used, "--since", "2999-01-01T00:00:00Z").out == ""
+
+
+def shut_to_the_unlabelled(folder: Path) -> Path:
+    """The baseline, but what has no confidentiality label stays shut; without the cases that expect otherwise."""
+    changed = folder / "changed"
+    shutil.copytree(ROOT / "policies/baseline", changed)
+    treatment = changed / "treatment.yaml"
+    treatment.write_text(treatment.read_text().replace("unlabelled: N", "unlabelled: deny"))
+    return changed
+
+
+async def test_recorded_decisions_that_other_policies_would_change_are_told_by_rule(
+    used: Path, run: Run, tmp_path: Path
+) -> None:
+    journal, baseline = used.parent / "journal.db", ROOT / "policies/baseline"
+    same = run("check", baseline, "--against", baseline, "--journal", journal)
+    assert same.code == 0
+    assert same.out.splitlines()[1] == "3 recorded decisions of 3 requests, 0 would change"
+    later = ("--journal", journal, "--since", "2999-01-01")
+    none = run("check", baseline, "--against", baseline, *later)
+    assert "0 recorded decisions of 0 requests, 0 would change" in none.out
+    opened = run(
+        "check", baseline, "--against", shut_to_the_unlabelled(tmp_path), "--journal", journal
+    )
+    told = opened.out.splitlines()[1:]
+    assert told[0] == "3 recorded decisions of 3 requests, 1 would change"
+    assert "deny → permit  read Patient by practitioner 10/doctor: `label`, " in told[1]
+    assert told[1].endswith("→ `care-team-reads`, `consent`")
+    assert "1 resources; for example entry " in told[2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--against", "policies"),
+        ("--journal", "journal.db"),
+        ("--against", "nowhere", "--journal", "journal.db"),
+        ("--against", ROOT / "policies/baseline", "--journal", "nowhere.db"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "journal.db").touch()
+    ran = run("check", ROOT / "policies/ihe-pcf/deny", *arguments)
+    assert (ran.code, len(ran.complaints)) == (1, 1)

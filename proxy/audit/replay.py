@@ -183,5 +183,8 @@ def _outcome(decision: Decision) -> Outcome:
     redacted = sorted(
         (one.operator, one.path, one.argument) for one in decision.obligations.redactions
     )
-    why = dict.fromkeys(one.source or one.voice for one in decision.reasons)
+    why = dict.fromkeys(
+        one.source if one.voice == "policy" and one.source else one.voice
+        for one in decision.reasons
+    )
     return Outcome(decision.effect.value, tuple(redacted), tuple(why))

@@ -37,7 +37,7 @@ def report(
     with refusing(NOT_BEGUN, str(config)):
         settings = load_settings(config, environment())
         journal = auditing.journal_of(settings, config)
-        accesses = auditing.report(journal, patient, auditing.instant_of(since, settings))
+        accesses = auditing.report(journal, patient, auditing.instant_of(since, settings.zone))
     if form is Format.JSON:
         say(auditing.as_json(accesses))
     else:
@@ -54,7 +54,7 @@ def export(
     with refusing(NOT_BEGUN, str(config)):
         settings = load_settings(config, environment())
         journal = auditing.journal_of(settings, config)
-        start = auditing.instant_of(since, settings)
+        start = auditing.instant_of(since, settings.zone)
         for line in auditing.exported(journal, settings, start, fhir_version.value):
             sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()

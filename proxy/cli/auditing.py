@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from rich.console import Console
@@ -30,14 +30,14 @@ def journal_of(settings: Settings, config: Path) -> JournalFile:
     return JournalFile(path)
 
 
-def instant_of(text: str, settings: Settings) -> float:
-    """Give the instant of an ISO 8601 date or date-time, in the configured zone; `UnusableError` if it is none."""
+def instant_of(text: str, zone: tzinfo) -> float:
+    """Give the instant of an ISO 8601 date or date-time, in a zone where it has none; `UnusableError` if it is none."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         message = f"`{text}` is no date or date-time of ISO 8601"
         raise UnusableError(Finding("--since", 1, message)) from None
-    return (when if when.tzinfo else when.replace(tzinfo=settings.zone)).timestamp()
+    return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
 
 
 def report(journal: JournalFile, patient: str, since: float) -> list[Access]:

@@ -4,6 +4,7 @@ import io
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,9 @@ from typer.exceptions import TyperException
 
 from proxy import app as application
 from proxy import demo as demonstration
-from proxy.cli import examining, policies
+from proxy.cli import auditing, comparing, examining, policies
 from proxy.cli.audit_commands import audit
-from proxy.cli.options import As, Config, FhirVersion, Told
+from proxy.cli.options import As, Config, FhirVersion, Since, Told
 from proxy.cli.running import run, serve, stop_signal
 from proxy.cli.sources import claims_of, resources_in
 from proxy.cli.telling import (
@@ -153,10 +154,26 @@ def check(
     policy_dir: Annotated[
         Path, typer.Argument(metavar="POLICY_DIR", help="A directory of policies.")
     ],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD_POLICY_DIR", help="Tell which recorded decisions would change."),
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="The journal that `--against` reads: the SQLite file.")
+    ] = None,
+    since: Since = "1970-01-01",
 ) -> None:
     """Check policy files against their schema and each other, and run their test cases."""
     with refusing(NOT_IN_ORDER, str(policy_dir)):
         say(policies.examined(policy_dir))
+        if against is None and journal is None:
+            return
+        if against is None or journal is None:
+            message = "`--against` and `--journal` belong together"
+            raise UnusableError(Finding("--against", 1, message))
+        start = auditing.instant_of(since, UTC)
+        for line in comparing.compared(policy_dir, against, journal, start):
+            say(line)
 
 
 @app.command()
