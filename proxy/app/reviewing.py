@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from proxy.app.callers import supposer_of
 from proxy.app.ground import Ground
+from proxy.enforcement.consultation import LONGEST_QUESTION
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House
-from proxy.enforcement.review import LONGEST_QUESTION, MOST_AT_ONCE, ROUTES, Review
+from proxy.enforcement.review import MOST_AT_ONCE, ROUTES, Review
 from proxy.errors import Finding, UnusableError
 from proxy.fhir.coding import Coding
 from proxy.policy.terms import Terms

@@ -1,38 +1,36 @@
-"""The reviewer API: `POST /explain` on the admin listener, for those whom `admin.reviewers` names (decisions §8, peers E5).
+"""The reviewer API on the admin listener, for those whom `admin.reviewers` names (decisions §8, peers E5).
 
-Body `{"claims": {…}, "request": "GET /Observation?patient=P1"}`. Who may not review is refused in the words of every
-refusal. Each use is recorded before its answer leaves: who asked, as whom, and every resource whose fate was told.
+`POST /explain`, body `{"claims": {…}, "request": "GET /Observation?patient=P1"}`; the AuthZEN evaluations (`authzen`); the
+CDS service `patient-consent-consult` (`cds_hooks`). Who may not review is refused in the words of every refusal. Each
+use is recorded before its answer leaves: who asked, as whom, and every resource whose fate was told.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import orjson
 
 from proxy.audit.entry import Entry
-from proxy.audit.record import Record, actor_of
+from proxy.audit.record import Record
+from proxy.enforcement import authzen
+from proxy.enforcement.consultation import (
+    JSON,
+    Consult,
+    Desk,
+    Suppose,
+    Told,
+    asked_of,
+    caller_form,
+)
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House
-from proxy.enforcement.rehearsal import Rehearsal, rehearse, rehearsed_request
 from proxy.errors import CallerError, ProxyError, Refusal
 from proxy.fhir.coding import Coding
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.fhir.outcome import answer_of
-from proxy.identity.principal import Principal
 
-EXPLAINED = "explained"
-"""What became of a resource whose existence, labels and reasons a reviewer was told."""
-
-LONGEST_QUESTION = 65_536
-"""Bytes of a request for an explanation; its journal entry keeps all of it. A token's claims are far smaller."""
 MOST_AT_ONCE = 4
-"""Explanations at once: those who review never starve those who are served."""
-
-ROUTES = (("POST", "/explain"),)
-"""Methods and paths of the reviewer API."""
-
-Suppose = Callable[[Mapping[str, object]], Principal]
-"""The Principal that claims would name; CallerError MALFORMED."""
+"""Consultations at once: those who review never starve those who are served."""
 
 
 class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,8 +40,27 @@ class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request: str
 
 
+async def explained(desk: Desk, raw: RawRequest) -> Told:
+    """What a caller with these claims would be answered to one request line, and why."""
+    asked = asked_of(raw, _Asked)
+    supposed = desk.suppose(asked.claims)
+    rehearsal = await desk.rehearse(supposed, asked.request)
+    return Told(rehearsal, {"request": rehearsal.asked, "caller": caller_form(supposed)})
+
+
+CONSULTATIONS: Mapping[tuple[str, str], Consult] = {
+    ("POST", "/explain"): explained,
+    ("POST", authzen.EVALUATION): authzen.evaluation,
+    ("POST", authzen.EVALUATIONS): authzen.evaluations,
+}
+"""Method and path of each form of question; only reviewers are answered."""
+
+ROUTES = tuple(CONSULTATIONS)
+"""Methods and paths of the reviewer API."""
+
+
 class Review:
-    """Answers requests for explanations, as the public listener's enforcement answers others."""
+    """Answers reviewers, as the public listener's enforcement answers others."""
 
     def __init__(
         self, house: House, enforcement: Enforcement, reviewers: frozenset[Coding], suppose: Suppose
@@ -61,43 +78,25 @@ class Review:
         record = Record(house.new_id(), house.clock(), raw)
         form: str | None = None
         try:
-            given, form = await self._explained(raw, record)
+            told = await self._told(raw, record)
+            given = Answer(200, {"content-type": JSON}, orjson.dumps(told.body))
+            form = orjson.dumps(told.form).decode()
         except ProxyError as error:
             record.error = error
             given = answer_of(error.refusal)
         await house.journal.record(_entry(record, given.status, form))
         return given
 
-    async def _explained(self, raw: RawRequest, record: Record) -> tuple[Answer, str]:
+    async def _told(self, raw: RawRequest, record: Record) -> Told:
         """The answer, and what the journal keeps of the question."""
+        route = (raw.method, raw.target.partition("?")[0])
         reviewer = record.principal = await self._house.identify(raw)
         if self._reviewers.isdisjoint(reviewer.roles):
             raise CallerError(Refusal.FORBIDDEN, "the caller has no role of admin.reviewers")
-        asked = _asked(raw)
-        supposed = self._suppose(asked.claims)
-        rehearsal = await rehearse(
-            self._house, supposed, rehearsed_request(asked.request, self._house)
-        )
-        record.policy_digest = rehearsal.policies
-        for one in rehearsal.resources:
-            record.touch(one.reference, EXPLAINED, None, one.patients, ())
-        return Answer(200, {"content-type": "application/json"}, orjson.dumps(rehearsal)), _form(
-            rehearsal, supposed
-        )
-
-
-def _asked(raw: RawRequest) -> _Asked:
-    try:
-        return msgspec.json.decode(raw.body, type=_Asked)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        detail = "the body is no JSON object with `claims` and `request`"
-        raise CallerError(Refusal.MALFORMED, detail) from None
-
-
-def _form(rehearsal: Rehearsal, supposed: Principal) -> str:
-    """Who was explained to the reviewer, and which request."""
-    caller = msgspec.to_builtins(actor_of(supposed))
-    return orjson.dumps({"request": rehearsal.asked, "caller": caller}).decode()
+        consult = CONSULTATIONS.get(route)
+        if consult is None:
+            raise CallerError(Refusal.NOT_FOUND, "no consultation has this path")
+        return await consult(Desk(self._house, self._suppose, record), raw)
 
 
 def _entry(record: Record, status: int, form: str | None) -> Entry:

@@ -5,11 +5,13 @@ accepted (signature, times, audience) is not asked; `exp` may be absent, and `is
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from proxy.errors import CallerError, Refusal
+from proxy.fhir.coding import ACT_REASON, Identifier, coding_of
 from proxy.identity.claims import claims_of, principal_of
 from proxy.identity.issuer import Issuer
-from proxy.identity.principal import Principal
+from proxy.identity.principal import Principal, PrincipalKind
 
 LIFETIME_S = 3600.0
 
@@ -29,3 +31,30 @@ def supposed_principal(
         return principal_of(claims_of(said, "supposed"), issuer.profile)
     except CallerError as error:
         raise CallerError(Refusal.MALFORMED, error.detail) from None
+
+
+def with_purposes(principal: Principal, written: object) -> Principal:
+    """Give the same principal, its token stating these purposes of use; CallerError MALFORMED unless all are codes.
+
+    A purpose is a code of v3-ActReason, or `system#code`.
+    """
+    if not isinstance(written, list | tuple) or not all(written):
+        raise CallerError(Refusal.MALFORMED, "purposes of use are codes")
+    return replace(principal, purposes=frozenset(map(_purpose, written)))
+
+
+def _purpose(written: object) -> str:
+    if not isinstance(written, str) or not written.isprintable():
+        raise CallerError(Refusal.MALFORMED, "a purpose of use is no code")
+    system, _, code = written.rpartition("#")
+    coding = coding_of(system, code)
+    if not coding.code:
+        raise CallerError(Refusal.MALFORMED, "a purpose of use is no code")
+    return coding.code if coding.system in {"", ACT_REASON} else f"{coding.system}#{coding.code}"
+
+
+def with_identifiers(principal: Principal, identifiers: frozenset[Identifier]) -> Principal:
+    """Give the same principal, known by these business identifiers too: a professional, where nothing else is known."""
+    unknown = principal.kind is PrincipalKind.UNKNOWN and principal.fhir_user is None
+    kind = PrincipalKind.PRACTITIONER if unknown else principal.kind
+    return replace(principal, identifiers=principal.identifiers | identifiers, kind=kind)

@@ -2,95 +2,36 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from yarl import URL
 
-from proxy import app, settings
 from proxy.audit.entry import Entry
 from proxy.audit.event import events_of
-from proxy.audit.journal_file import JournalFile
 from proxy.audit.report import access_report
-from proxy.enforcement.review import LONGEST_QUESTION, MOST_AT_ONCE
+from proxy.enforcement.consultation import LONGEST_QUESTION
+from proxy.enforcement.review import MOST_AT_ONCE
 from proxy.errors import OwnError
-from proxy.settings.model import Admin, Reviewers
 from tests.audit.cases import OBSERVER
-from tests.stage import (
-    Json,
-    Reply,
-    Upstream,
-    authorization,
-    claims_of,
-    configuration,
-    free_port,
-    serving,
-    world_of,
-)
+from tests.office import OFFICER, Office, opened
+from tests.stage import Json, Reply, authorization, claims_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
-OFFICER: Json = {
-    "iss": "https://idp.example.org",
-    "aud": "http://127.0.0.1:8080/fhir",
-    "sub": "officer",
-    "client_id": "review",
-    "jti": "officer-1",
-    "scope": "openid",
-    "extensions": {
-        "ihe_iua": {
-            "subject_name": "Olga Officer",
-            "subject_role": [{"system": SYSTEM, "code": "REVIEWER"}],
-        }
-    },
-}
 ASKED: Json = {"claims": claims_of("outside-clinician"), "request": "GET /Patient?_id=camille,ines"}
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """A gateway with a reviewer API."""
-
-    gateway: app.Gateway
-    public: str
-    session: aiohttp.ClientSession
-    journal: JournalFile
-    upstream: Upstream
-
-    async def ask(
-        self, who: Any, body: Json | bytes, *, method: str = "POST", url: str = ""
-    ) -> Reply:
-        sent = body if isinstance(body, bytes) else orjson.dumps(body)
-        address = url or f"{self.gateway.admin_url}/explain"
-        headers = authorization(who) | {"content-type": "application/json"}
-        async with self.session.request(method, address, headers=headers, data=sent) as answer:
-            given = {name.lower(): value for name, value in answer.headers.items()}
-            return Reply(answer.status, given, await answer.read())
-
-    def entries(self) -> list[Entry]:
-        return list(self.journal.entries(0))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
-    folder = tmp_path_factory.mktemp("gateway")
-    upstream = Upstream(world_of())
-    async with serving(upstream.respond) as url, aiohttp.ClientSession() as session:
-        port = free_port()
-        read = settings.load_settings(configuration(folder, url, port, 0), {})
-        admin = Admin(port=0, reviewers=Reviewers(roles=("v3-RoleClass#REVIEWER",)))
-        gateway = await app.start(read.model_copy(update={"admin": admin}), {})
-        journal = JournalFile(folder / "journal.db")
-        yield Office(gateway, f"http://127.0.0.1:{port}", session, journal, upstream)
-        await gateway.close()
+    async with opened(tmp_path_factory.mktemp("gateway")) as office:
+        yield office
 
 
 async def test_a_reviewer_is_told_what_a_caller_would_get_and_why(office: Office) -> None:
-    reply = await office.ask(OFFICER, ASKED)
+    reply = await office.ask("/explain", ASKED)
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
     assert reply.headers["cache-control"] == "no-store"
     told = reply.json
@@ -108,7 +49,7 @@ async def test_a_reviewer_is_told_what_a_caller_would_get_and_why(office: Office
 
 async def test_who_explained_whom_is_recorded_once_with_every_patient(office: Office) -> None:
     before = len(office.entries())
-    await office.ask(OFFICER, ASKED)
+    await office.ask("/explain", ASKED)
     [entry] = office.entries()[before:]
     assert (entry.interaction, entry.outcome, entry.status) == ("operation", "permitted", 200)
     assert (entry.method, entry.target) == ("POST", "/explain")
@@ -134,6 +75,14 @@ REFUSED: list[tuple[str, Any, Json | bytes, int]] = [
     ("the patient", "patient", ASKED, 403),
     ("no JSON", OFFICER, b"{", 400),
     ("no body", OFFICER, b"", 400),
+    ("one claim twice", OFFICER, b'{"claims":{},"claims":{},"request":"GET /Patient"}', 400),
+    ("a claim that is nested without end", OFFICER, b'{"claims":{"a":' + b"[" * 20_000, 400),
+    (
+        "a claim that is nested too deeply",
+        OFFICER,
+        {"claims": {"a": orjson.Fragment(b"[" * 40 + b"]" * 40)}, "request": "GET /Patient"},
+        400,
+    ),
     ("no claims", OFFICER, {"request": "GET /Patient"}, 400),
     ("no request", OFFICER, {"claims": {}}, 400),
     ("more than that", OFFICER, {**ASKED, "now": 1}, 400),
@@ -152,7 +101,7 @@ async def test_everybody_else_is_refused_and_that_is_recorded(
 ) -> None:
     before = len(office.entries())
     office.upstream.calls.clear()
-    reply = await office.ask(who, body)
+    reply = await office.ask("/explain", body, who)
     assert reply.status == status
     assert reply.json["resourceType"] == "OperationOutcome"
     [entry] = office.entries()[before:]
@@ -162,9 +111,11 @@ async def test_everybody_else_is_refused_and_that_is_recorded(
 
 async def test_only_a_post_on_the_admin_listener_explains(office: Office) -> None:
     for method in ("GET", "PUT"):
-        assert (await office.ask(OFFICER, ASKED, method=method)).status == 404
+        assert (await office.ask("/explain", ASKED, method=method)).status == 404
     for path in ("/explain", "/fhir/explain", "/fhir/$explain"):
-        reply = await office.ask(OFFICER, ASKED, url=office.public + path)
+        url = URL(office.public + path)
+        async with office.session.post(url, headers=authorization(OFFICER), json=ASKED) as answer:
+            reply = Reply(answer.status, answer.headers, await answer.read())
         assert reply.status in {404, 501}
         assert b"reasons" not in reply.body
 
@@ -176,13 +127,13 @@ async def test_what_cannot_be_recorded_is_not_told(
         raise OwnError("the disk is full")
 
     monkeypatch.setattr(type(office.gateway.journal), "record", full)
-    reply = await office.ask(OFFICER, ASKED)
+    reply = await office.ask("/explain", ASKED)
     assert (reply.status, b"camille" in reply.body) == (503, False)
 
 
 async def test_a_question_that_is_too_large_is_refused_and_recorded(office: Office) -> None:
     before = len(office.entries())
-    assert (await office.ask(OFFICER, b" " * (LONGEST_QUESTION + 1))).status == 413
+    assert (await office.ask("/explain", b" " * (LONGEST_QUESTION + 1))).status == 413
     [entry] = office.entries()[before:]
     assert (entry.status, entry.target) == (413, "/explain")
 
@@ -190,7 +141,7 @@ async def test_a_question_that_is_too_large_is_refused_and_recorded(office: Offi
 async def test_the_whole_question_is_kept_however_long(office: Office) -> None:
     before = len(office.entries())
     long = f"GET /Patient?_id={'x' * 20_000}"
-    assert (await office.ask(OFFICER, {**ASKED, "request": long})).status == 200
+    assert (await office.ask("/explain", {**ASKED, "request": long})).status == 200
     [entry] = office.entries()[before:]
     assert orjson.loads(entry.form)["request"] == long
 
@@ -204,7 +155,7 @@ async def test_those_who_review_do_not_starve_those_who_are_served(office: Offic
         return None
 
     office.upstream.override = slow
-    asked = [asyncio.ensure_future(office.ask(OFFICER, ASKED)) for _ in range(MOST_AT_ONCE + 1)]
+    asked = [asyncio.ensure_future(office.ask("/explain", ASKED)) for _ in range(MOST_AT_ONCE + 1)]
     first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     gate.set()
     replies = await asyncio.gather(*asked)
