@@ -1,22 +1,21 @@
 """The Consents of one patient, reduced to what can matter to one request: made once, asked for every resource.
 
 Who asks, why and what for is the same for every resource of an answer, so provisions that cannot match are dropped and
-Consents that say the same are one: a patient with a thousand Consents costs little more than one with ten. The laws of
+Consents that say the same are one; those that name only others are not even looked at (`facts.selection`). The laws of
 nesting are here (provisions.py, laws 3 and 4). Pure.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Container, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from proxy.decision.constraints import Context, Question, asks_content, covers_content, in_context
 from proxy.decision.terminology import purpose_lineage
 from proxy.facts.actors import is_named, names_caller
 from proxy.facts.model import Actor, ActorClosure, ConsentDirective, Provision
+from proxy.facts.selection import MAX_SILENT, InForce
 from proxy.fhir.coding import Effect
-
-MAX_SILENT = 10
-"""How many silent Consents are given as reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,11 @@ class Live:
         return self.inside and (
             self.open or covers_content(self.node, question, doubt=self.node.effect is Effect.DENY)
         )
+
+    @property
+    def asks_content(self) -> bool:
+        """Whether it depends on the resource what is said here or below."""
+        return (self.inside and not self.open) or any(one.asks_content for one in self.provisions)
 
     def speaking(self, question: Question) -> list["Live"]:
         """Give the provisions of one effect that decide at and below this one; empty = it does not match."""
@@ -66,25 +70,36 @@ class Applicable:
     rules: tuple[Rule, ...]
     silent: tuple[ConsentDirective, ...]
 
+    @property
+    def asks_content(self) -> bool:
+        """Whether it depends on the resource what they say."""
+        return any(rule.root.asks_content for rule in self.rules)
 
-def applicable(
-    acting: Sequence[ConsentDirective], context: Context, *, by_date: bool
-) -> Applicable:
-    """Reduce the acting Consents to one request. `by_date`: Consents of different dates are not the same."""
+
+def applicable(consents: InForce, context: Context, *, by_date: bool) -> Applicable:
+    """Reduce the Consents in force to one request. `by_date`: Consents of different dates are not the same."""
     rules: dict[Hashable, Rule] = {}
-    silent: list[ConsentDirective] = []
-    for directive in acting:
+    speaking: set[int] = set()
+    for directive, voice in consents.for_caller(context.closure):
         reach = _reach(directive, context)
-        if directive.problem is not None or reach == "none":
-            continue
-        root = _live(directive.root, context)
+        root = None if reach == "none" else _live(directive.root, context)
         if root is not None:
+            speaking.add(voice)
             key = (directive.recorded if by_date else None, reach, _said_by(root))
             rules.setdefault(key, Rule(directive, root, reach == "all"))
-        elif directive.base is Effect.PERMIT and len(silent) < MAX_SILENT:
-            silent.append(directive)
-    unknown = tuple(directive for directive in acting if directive.problem is not None)
-    return Applicable(unknown, tuple(rules.values()), tuple(silent))
+    silent = tuple(islice(_silent(consents, speaking, context), MAX_SILENT))
+    return Applicable(consents.unknown, tuple(rules.values()), silent)
+
+
+def _silent(
+    consents: InForce, speaking: Container[int], context: Context
+) -> Iterator[ConsentDirective]:
+    """Give the permits that lie outside, whatever the resource is; those of another scope say nothing."""
+    return (
+        directive
+        for directive, voice in consents.permits
+        if voice not in speaking and _reach(directive, context) != "none"
+    )
 
 
 def _reach(directive: ConsentDirective, context: Context) -> Literal["none", "some", "all"]:

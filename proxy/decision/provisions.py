@@ -12,19 +12,23 @@ Laws, beside those of the package:
 Confidentiality U<L<M<N<R<V: permit covers that and lower, deny that and higher (X-5). Pure, total.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC
 from functools import lru_cache
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from proxy.decision.applicable import Applicable, Live, Rule, applicable
 from proxy.decision.constraints import BREAK_GLASS, Context, Question
 from proxy.decision.model import Reason, Verdict
 from proxy.decision.terminology import most_specific
-from proxy.facts.actors import excluded, names_caller
+from proxy.facts.actors import names_caller
+from proxy.facts.denylist import excluded
+from proxy.facts.epochs import Directives, Instant, Same, instant_of
 from proxy.facts.model import ActorClosure, ConsentDirective
+from proxy.facts.selection import in_force
 from proxy.fhir.coding import ACT_REASON, Coding, Effect
+from proxy.fhir.envelope import Envelope
 
 __all__ = [
     "BREAK_GLASS", "Combination", "ConsentVerdict", "Question", "codes_wanted", "consent_verdict", "excluded",
@@ -72,96 +76,61 @@ def consent_verdict(
         return _UNREAD
     if not directives:
         return _NONE
-    same = _Same(directives if isinstance(directives, tuple) else tuple(directives))
+    same = Same(directives if isinstance(directives, tuple) else tuple(directives))
     prepared = _prepared(
         same,
-        _Same(question.closure),
+        Same(question.closure),
         question.action,
         question.purposes,
-        _Instant(question.now, _edges(same).epoch(question.now)),
+        instant_of(same, question.now),
         combine,
     )
+    return prepared.steady or _judged(prepared, question, combine)
+
+
+class _Prepared(NamedTuple):
+    """Consents reduced to one request; `explicit` (break-glass only): with BTG taken literally (law 5).
+
+    `steady`: the verdict on every resource, where nothing that can speak asks for anything of it.
+    """
+
+    consents: frozenset[str]
+    all: Applicable
+    explicit: Applicable | None
+    steady: ConsentVerdict | None = None
+
+
+@lru_cache(maxsize=2048)
+def _prepared(
+    directives: Same[Directives],
+    closure: Same[ActorClosure],
+    action: str,
+    purposes: frozenset[str],
+    instant: Instant,
+    combine: Combination,
+) -> _Prepared:
+    by_date = combine == "most-recent"
+    consents = in_force(directives, instant, by_date=by_date)
+    context = Context(closure.value, action, most_specific(purposes), instant.now)
+    explicit = (
+        applicable(consents, context._replace(exact=True), by_date=by_date)
+        if BREAK_GLASS in context.purposes
+        else None
+    )
+    whole = applicable(consents, context, by_date=by_date)
+    prepared = _Prepared(consents.references, whole, explicit)
+    if any(each.asks_content for each in (whole, explicit) if each is not None):
+        return prepared
+    nothing = Question(closure.value, action, purposes, _NO_RESOURCE, instant.now, UTC)
+    return prepared._replace(steady=_judged(prepared, nothing, combine))
+
+
+def _judged(prepared: _Prepared, question: Question, combine: Combination) -> ConsentVerdict:
     if prepared.explicit is not None:
         combined = _combined(prepared.explicit, question, combine)
         if _names_break_glass(combined):
             return _verdict(combined, prepared.consents)
     return _verdict(_combined(prepared.all, question, combine), prepared.consents)
-
-
-T = TypeVar("T")
-
-
-class _Same(Generic[T]):
-    """A value that is compared by identity: facts are kept and frozen, and hashing a thousand Consents is slow."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-
-class _Prepared(NamedTuple):
-    """Consents reduced to one request; `explicit` (break-glass only): with BTG taken literally (law 5)."""
-
-    consents: frozenset[str]
-    all: Applicable
-    explicit: Applicable | None
-
-
-class _Edges(NamedTuple):
-    """When the periods of Consents begin and end, sorted."""
-
-    starts: tuple[float, ...]
-    ends: tuple[float, ...]
-
-    def epoch(self, now: float) -> tuple[int, int]:
-        """Number the time between two edges; within one, the same Consents and provisions are in force."""
-        return bisect_right(self.starts, now), bisect_left(self.ends, now)
-
-
-@dataclass(frozen=True, slots=True)
-class _Instant:
-    """An instant that equals every other one of its epoch."""
-
-    now: float = field(compare=False)
-    epoch: tuple[int, int]
-
-
-@lru_cache(maxsize=2048)
-def _edges(directives: _Same[tuple[ConsentDirective, ...]]) -> _Edges:
-    nodes = (node.period for one in directives.value for node in one.root.nodes())
-    periods = {*nodes, *(one.period for one in directives.value)}
-    starts = sorted({period.start for period in periods if period.start is not None})
-    ends = sorted({period.end for period in periods if period.end is not None})
-    return _Edges(tuple(starts), tuple(ends))
-
-
-@lru_cache(maxsize=2048)
-def _prepared(
-    directives: _Same[tuple[ConsentDirective, ...]],
-    closure: _Same[ActorClosure],
-    action: str,
-    purposes: frozenset[str],
-    instant: _Instant,
-    combine: Combination,
-) -> _Prepared:
-    now = instant.now
-    acting = [directive for directive in directives.value if directive.acts(now)]
-    context = Context(closure.value, action, most_specific(purposes), now)
-    by_date = combine == "most-recent"
-    explicit = (
-        applicable(acting, context._replace(exact=True), by_date=by_date)
-        if BREAK_GLASS in context.purposes
-        else None
-    )
-    consents = frozenset(directive.reference for directive in acting)
-    return _Prepared(consents, applicable(acting, context, by_date=by_date), explicit)
 
 
 def codes_wanted(directives: Sequence[ConsentDirective]) -> frozenset[Coding]:
@@ -257,3 +226,6 @@ _UNREAD = ConsentVerdict(
     reasons=(Reason("consent", Verdict.UNKNOWN, "Consent", "consents could not be read"),),
 )
 _NONE = ConsentVerdict(Verdict.NOT_APPLICABLE)
+_NO_RESOURCE = Envelope(
+    "", "", "", "", frozenset(), None, frozenset(), "", frozenset(), frozenset()
+)

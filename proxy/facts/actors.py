@@ -4,10 +4,10 @@ Only what is certain is `False`: an actor that cannot be found, a Group or CareT
 without meaning here are `None`; a deny then names everybody and a permit nobody (threats T-196). Pure.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from proxy.facts.model import Actor, ActorClosure, ConsentDirective, Provision
-from proxy.fhir.coding import PARTICIPATION, Coding, Effect
+from proxy.facts.model import Actor, ActorClosure
+from proxy.fhir.coding import PARTICIPATION, Coding
 
 CUSTODIAN = Coding(PARTICIPATION, "CST")
 """Names who holds the data, which is us (decisions §4)."""
@@ -15,10 +15,12 @@ AUTHOR = Coding(PARTICIPATION, "AUT")
 """Names who wrote the data."""
 RECIPIENTS = frozenset({Coding(PARTICIPATION, "IRCP"), Coding(PARTICIPATION, "PRCP")})
 
-_KNOWN_BY_CLOSURE = frozenset(
+KNOWN_BY_CLOSURE = frozenset(
     {"Practitioner", "PractitionerRole", "Organization", "Patient", "RelatedPerson", "Device"}
 )
-_WITH_MEMBERS = frozenset({"Group", "CareTeam"})
+"""Of these kinds a complete closure has all that the caller is."""
+WITH_MEMBERS = frozenset({"Group", "CareTeam"})
+"""Of these kinds the caller is one where a member."""
 
 
 def names_caller(actor: Actor, closure: ActorClosure) -> bool | None:
@@ -70,54 +72,4 @@ def _is_someone_else(actor: Actor, closure: ActorClosure) -> bool:
             own.system == actor.identifier.system for own in closure.identifiers
         )
     kind = actor.reference.partition("/")[0]
-    return kind in _KNOWN_BY_CLOSURE or (kind in _WITH_MEMBERS and actor.members is not None)
-
-
-def is_unconstrained(provision: Provision) -> bool:
-    """Whether nothing but actor and period restricts a provision."""
-    return not (
-        provision.purposes
-        or provision.labels
-        or provision.classes
-        or provision.codes
-        or provision.data
-        or provision.actions
-        or provision.data_period
-    )
-
-
-def excluded(
-    directives: Sequence[ConsentDirective] | None, closure: ActorClosure, now: float
-) -> bool | None:
-    """Whether the patient's deny list names the caller: a deny in force with this actor and no other constraint.
-
-    `None` = cannot be told. A permit that names the caller inside such a deny takes the caller off the list.
-    """
-    if directives is None:
-        return None
-    acting = [directive for directive in directives if directive.acts(now)]
-    answers = [
-        None if directive.problem else _excludes(directive.root, closure, now)
-        for directive in acting
-        if directive.problem or not directive.acts_for
-    ]
-    return True if True in answers else None if None in answers else False
-
-
-def _excludes(provision: Provision, closure: ActorClosure, now: float) -> bool | None:
-    if not provision.period.covers(now):
-        return False
-    answers = [_excludes(child, closure, now) for child in provision.provisions]
-    if provision.effect is Effect.DENY and provision.actors and is_unconstrained(provision):
-        answers.append(_lists(provision, closure))
-    return True if True in answers else None if None in answers else False
-
-
-def _lists(provision: Provision, closure: ActorClosure) -> bool | None:
-    pardoned = any(
-        is_named(actor, closure)
-        for child in provision.provisions
-        if child.effect is Effect.PERMIT
-        for actor in child.actors
-    )
-    return False if pardoned else names_any(provision.actors, closure)
+    return kind in KNOWN_BY_CLOSURE or (kind in WITH_MEMBERS and actor.members is not None)

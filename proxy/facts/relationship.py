@@ -1,14 +1,16 @@
 """Relationships between a principal and a patient, as dated facts (decisions §5).
 
-Read from CareTeam, Patient.generalPractitioner, RelatedPerson, PractitionerRole and Organization. A relationship that
-has begun, has not ended and can be proven: yes. What cannot be read proves nothing and is left out. Pure.
+Read from CareTeam, Patient.generalPractitioner, RelatedPerson, PractitionerRole and Organization; `activity` reads
+what is done for the patient. A relationship that has begun, has not ended and can be proven: yes. What cannot be read
+proves nothing and is left out. Pure.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from typing import NamedTuple
 
-from proxy.facts.actors import excluded, is_named
+from proxy.facts.actors import is_named
+from proxy.facts.denylist import excluded
 from proxy.facts.elements import (
     Json,
     UnsupportedError,
@@ -40,11 +42,19 @@ _KINDS: dict[Coding, str] = {
 }
 
 
+PROFESSIONALS = frozenset({"Practitioner", "PractitionerRole"})
+_TREATING = PROFESSIONALS | {"Organization"}
+
+
 class Reading(NamedTuple):
-    """How FHIR resources are read: the zone of partial dates, and the URLs under which references are our own."""
+    """How FHIR resources are read: the zone of partial dates, and the URLs under which references are our own.
+
+    `grace_days`: for how many days what was done for a patient still proves a relationship (`care_team_grace_days`).
+    """
 
     zone: tzinfo
     bases: tuple[str, ...] = ()
+    grace_days: int = 0
 
     def reference(self, node: object) -> str | None:
         """Normalise a Reference to `Type/id`; None if it is none of ours."""
@@ -63,19 +73,35 @@ class Reading(NamedTuple):
             identifier = None
         return Actor(reference, identifier) if reference or identifier else None
 
+    def actor_among(self, node: object, kinds: frozenset[str]) -> Actor | None:
+        """Give whom a Reference names where that is one of some types; one that says no type may be of any."""
+        actor = self.actor(node)
+        if actor is None or not isinstance(node, dict):
+            return None
+        kind = actor.reference.partition("/")[0] if actor.reference else node.get("type")
+        return actor if kind is None or kind in kinds else None
+
 
 # ---- readers of one resource -----------------------------------------------------------------------------------
 
 
 def memberships_of_care_team(team: Json, reading: Reading) -> tuple[Membership, ...]:
-    """Read who takes care of `CareTeam.subject` when; only an active team, only within its own period."""
-    if team.get("status") != "active" or _is_modified(team):
-        return ()
+    """Read who takes care of `CareTeam.subject` when; only an active team, only within its own period.
+
+    Professionals and organisations alone: relatives and the patient may take part in a team without treating anybody,
+    and a team inside a team proves nothing.
+    """
     source = f"CareTeam/{team.get('id')}"
     return tuple(
-        Membership(CARE_TEAM, actor, period, source)
-        for actor, period in _participants(team, reading)
+        Membership(CARE_TEAM, actor, period, source) for actor, period in treating(team, reading)
     )
+
+
+def treating(team: Json, reading: Reading) -> tuple[tuple[Actor, Period], ...]:
+    """Give the professionals and organisations of a CareTeam, and when; nobody where it is not active."""
+    if team.get("status") != "active" or is_modified(team):
+        return ()
+    return tuple(participants_of(team, reading, _TREATING))
 
 
 def members_of(resource: Json, reading: Reading, now: float) -> tuple[frozenset[str] | None, float]:
@@ -84,11 +110,11 @@ def members_of(resource: Json, reading: Reading, now: float) -> tuple[frozenset[
     `None` where it cannot be told: a Group that is described and not listed, or that has groups inside.
     """
     if resource.get("resourceType") == "CareTeam":
-        active = resource.get("status") == "active" and not _is_modified(resource)
-        listed = list(_participants(resource, reading)) if active else []
+        active = resource.get("status") == "active" and not is_modified(resource)
+        listed = list(participants_of(resource, reading)) if active else []
     else:
         if (
-            _is_modified(resource)
+            is_modified(resource)
             or "characteristic" in resource
             or not isinstance(resource.get("member", []), list)
         ):
@@ -106,10 +132,10 @@ def members_of(resource: Json, reading: Reading, now: float) -> tuple[frozenset[
 
 def memberships_of_general_practitioner(patient: Json, reading: Reading) -> tuple[Membership, ...]:
     """Read `Patient.generalPractitioner`: Practitioners, PractitionerRoles or Organizations, without period."""
-    if _is_modified(patient):
+    if is_modified(patient):
         return ()
     source = f"Patient/{patient.get('id')}"
-    actors = (reading.actor(node) for node in _listed(patient, "generalPractitioner"))
+    actors = (reading.actor(node) for node in listed(patient, "generalPractitioner"))
     return tuple(
         Membership(GENERAL_PRACTITIONER, actor, ALWAYS, source) for actor in actors if actor
     )
@@ -117,8 +143,8 @@ def memberships_of_general_practitioner(patient: Json, reading: Reading) -> tupl
 
 def memberships_of_related_person(person: Json, reading: Reading) -> tuple[Membership, ...]:
     """Read guardians and trusted persons; a RelatedPerson names itself by its id and its identifiers."""
-    period = _period(person, reading)
-    if person.get("active") is False or _is_modified(person) or period is None:
+    period = period_at(person, reading)
+    if person.get("active") is False or is_modified(person) or period is None:
         return ()
     kinds = {_KINDS[coding] for coding in _codings(person, "relationship") if coding in _KINDS}
     source = f"RelatedPerson/{person.get('id')}"
@@ -129,11 +155,11 @@ def memberships_of_related_person(person: Json, reading: Reading) -> tuple[Membe
 
 
 def patient_of(resource: Json, reading: Reading) -> str | None:
-    """Give the one patient a CareTeam, RelatedPerson or Patient is about."""
+    """Give the one patient a CareTeam, Encounter, EpisodeOfCare, RelatedPerson or Patient is about."""
     if resource.get("resourceType") == "Patient":
         own = resource.get("id")
         return f"Patient/{own}" if isinstance(own, str) else None
-    key = "subject" if resource.get("resourceType") == "CareTeam" else "patient"
+    key = "subject" if resource.get("resourceType") in ("CareTeam", "Encounter") else "patient"
     reference = reading.reference(resource.get(key))
     return reference if reference and reference.startswith("Patient/") else None
 
@@ -211,7 +237,7 @@ def closure_of(
 
 def is_held(role: Json, me: frozenset[str], reading: Reading, now: float) -> bool:
     """Whether a PractitionerRole is one of the caller's, active and within its period."""
-    period = _period(role, reading)
+    period = period_at(role, reading)
     mine = not me.isdisjoint(
         {reading.reference(role.get("practitioner")), f"PractitionerRole/{role.get('id')}"}
     )
@@ -221,7 +247,7 @@ def is_held(role: Json, me: frozenset[str], reading: Reading, now: float) -> boo
 def periods_of(resources: Iterable[Json], reading: Reading) -> Iterator[Period]:
     """Give the periods that can be read."""
     for one in resources:
-        period = _period(one, reading)
+        period = period_at(one, reading)
         if period is not None:
             yield period
 
@@ -240,35 +266,40 @@ def _with_parents(start: set[str], houses: dict[str, Json], reading: Reading) ->
 # ---- lenient reading: what is broken proves nothing --------------------------------------------------------------
 
 
-def _participants(team: Json, reading: Reading) -> Iterator[tuple[Actor, Period]]:
-    whole = _period(team, reading)
-    for node in _listed(team, "participant"):
-        period = _period(node, reading, "coveragePeriod" if "coveragePeriod" in node else "period")
-        actor = reading.actor(node.get("member"))
-        if actor and whole and period and not _is_modified(node) and "coverageTiming" not in node:
-            yield actor, _both(whole, period)
+def participants_of(
+    team: Json, reading: Reading, kinds: frozenset[str] | None = None
+) -> Iterator[tuple[Actor, Period]]:
+    """Give who takes part in a CareTeam, and when; with `kinds`, only references to these types."""
+    whole = period_at(team, reading)
+    for node in listed(team, "participant"):
+        period = period_at(node, reading, "coveragePeriod" if "coveragePeriod" in node else "period")
+        member = node.get("member")
+        actor = reading.actor_among(member, kinds) if kinds else reading.actor(member)
+        if actor and whole and period and not is_modified(node) and "coverageTiming" not in node:
+            yield actor, both(whole, period)
 
 
 def _group_members(group: Json, reading: Reading) -> Iterator[tuple[Actor, Period]]:
-    for node in _listed(group, "member"):
-        period, actor = _period(node, reading), reading.actor(node.get("entity"))
+    for node in listed(group, "member"):
+        period, actor = period_at(node, reading), reading.actor(node.get("entity"))
         if actor and period and node.get("inactive") is not True:
             yield actor, period
 
 
-def _both(one: Period, other: Period) -> Period:
+def both(one: Period, other: Period) -> Period:
     """Give the time that lies in both periods; one that ends before it starts covers nothing."""
     starts = [edge for edge in (one.start, other.start) if edge is not None]
     ends = [edge for edge in (one.end, other.end) if edge is not None]
     return Period(max(starts, default=None), min(ends, default=None))
 
 
-def _is_modified(node: Json) -> bool:
+def is_modified(node: Json) -> bool:
     """Whether something unknown changes the meaning."""
     return "modifierExtension" in node or "implicitRules" in node
 
 
-def _listed(node: Json, key: str) -> tuple[Json, ...]:
+def listed(node: Json, key: str) -> tuple[Json, ...]:
+    """Give the objects of a repeated element; none where it cannot be read."""
     try:
         return objects_of(node, key)
     except UnsupportedError:
@@ -277,7 +308,7 @@ def _listed(node: Json, key: str) -> tuple[Json, ...]:
 
 def _codings(node: Json, key: str) -> frozenset[Coding]:
     found: set[Coding] = set()
-    for concept in _listed(node, key):
+    for concept in listed(node, key):
         try:
             found |= concepts_of({key: [concept]}, key)
         except UnsupportedError:
@@ -289,13 +320,13 @@ def identifiers_of(node: Json) -> frozenset[Identifier]:
     """Give the business identifiers that have both system and value, and are not old."""
     return frozenset(
         Identifier(system_of(system), value.strip())
-        for one in _listed(node, "identifier")
+        for one in listed(node, "identifier")
         if isinstance(system := one.get("system"), str) and system
         if isinstance(value := one.get("value"), str) and value and one.get("use") != "old"
     )
 
 
-def _period(node: Json, reading: Reading, key: str = "period") -> Period | None:
+def period_at(node: Json, reading: Reading, key: str = "period") -> Period | None:
     """Give a period, `ALWAYS` if absent, None if it cannot be read."""
     try:
         return period_of(node, key, reading.zone) or ALWAYS

@@ -1,13 +1,15 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.decision.applicable import MAX_SILENT, Applicable, applicable
+from proxy.decision.applicable import Applicable, Rule, _live, _reach, _said_by, applicable
 from proxy.decision.constraints import Context, Question
-from proxy.facts.model import ConsentDirective
-from proxy.fhir.coding import CONSENT_SCOPE
+from proxy.facts.epochs import Same, instant_of
+from proxy.facts.model import ActorClosure, ConsentDirective
+from proxy.facts.selection import MAX_SILENT, in_force
+from proxy.fhir.coding import CONSENT_SCOPE, Effect
 from tests.decision.test_provisions import (
     ALCOHOL,
     ASKED,
@@ -32,15 +34,24 @@ from tests.facts.consents import (
     r4,
     read4,
 )  # fmt: skip
+from tests.properties.scenes import INSTANTS, closures, directives
 
+PURPOSES = st.frozensets(st.sampled_from(["TREAT", "ETREAT", "HRESCH", "BTG", "X"]), max_size=2)
 TREAT = Context(DR_A, "access", frozenset({"TREAT"}), NOW)
 IN_FORCE = {"period": {"start": "2024", "end": "2024"}}
 OVER = {"period": {"end": "2023"}}
 
 
 def reduced(*trees: Json, context: Context = TREAT, by_date: bool = False) -> Applicable:
-    consents = [read4(tree) for tree in trees]
-    return applicable(consents, context, by_date=by_date)
+    return told([read4(tree) for tree in trees], context, by_date=by_date)
+
+
+def told(
+    consents: list[ConsentDirective], context: Context = TREAT, *, by_date: bool = False
+) -> Applicable:
+    same = Same(tuple(consents))
+    acting = in_force(same, instant_of(same, context.now), by_date=by_date)
+    return applicable(acting, context, by_date=by_date)
 
 
 def references(consents: Applicable) -> tuple[list[str], list[str], list[str]]:
@@ -196,16 +207,16 @@ consents = st.lists(MIXED.map(lambda root: read4(r4(root))), max_size=4)
 
 @given(consents, QUESTIONS)
 def test_what_is_left_out_would_have_said_nothing(
-    directives: list[ConsentDirective], asked: Question
+    several: list[ConsentDirective], asked: Question
 ) -> None:
     """Together they say what each of them says alone."""
     question = replace(ASKED, envelope=asked.envelope, mentions=asked.mentions)
-    together = applicable(directives, TREAT, by_date=False)
+    together = told(several)
     effects = {live.node.effect for rule in together.rules for live in rule.root.speaking(question)}
     alone = {
         live.node.effect
-        for one in directives
-        for rule in applicable([one], TREAT, by_date=False).rules
+        for one in several
+        for rule in told([one]).rules
         for live in rule.root.speaking(question)
     }
     assert effects == alone
@@ -218,3 +229,52 @@ def test_those_who_speak_are_of_one_effect_and_match(root: Json, asked: Question
         speaking = rule.root.speaking(question)
         assert len({live.node.effect for live in speaking}) <= 1
         assert all(live.matches(question) for live in speaking)
+
+
+# ---- the straightforward reduction, which looks at every Consent, as a measure -----------------------------------
+
+
+def straightforward(
+    consents: list[ConsentDirective], context: Context, *, by_date: bool
+) -> Applicable:
+    """The same without index: each Consent in turn."""
+    acting = [one for one in consents if one.acts(context.now)]
+    rules: dict[object, Rule] = {}
+    silent: list[ConsentDirective] = []
+    for directive in acting:
+        reach = _reach(directive, context)
+        if directive.problem is not None or reach == "none":
+            continue
+        root = _live(directive.root, context)
+        if root is not None:
+            key = (directive.recorded if by_date else None, reach, _said_by(root))
+            rules.setdefault(key, Rule(directive, root, reach == "all"))
+        elif directive.base is Effect.PERMIT and len(silent) < MAX_SILENT:
+            silent.append(directive)
+    unknown = tuple(one for one in acting if one.problem is not None)
+    return Applicable(unknown, tuple(rules.values()), tuple(silent))
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(directives(), max_size=6), closures, PURPOSES, st.sampled_from(INSTANTS), st.booleans(),
+)  # fmt: skip
+def test_whom_consents_name_finds_all_that_a_look_at_each_would_find(
+    consents: list[ConsentDirective],
+    closure: ActorClosure,
+    purposes: frozenset[str],
+    now: float,
+    by_date: bool,
+) -> None:
+    copies = [replace(one, reference=f"Consent/copy{n}") for n, one in enumerate(consents)]
+    several = [*consents, *copies, *consents]
+    context = Context(closure, "access", purposes, now)
+    found = told(several, context, by_date=by_date)
+    assert found == straightforward(several, context, by_date=by_date)
+
+
+def test_whether_it_depends_on_the_resource_what_is_said() -> None:
+    asking = [permit(label("R")), permit(but=(deny(OBSERVATIONS),)), permit(actor("Practitioner/w", role="AUT"))]  # fmt: skip
+    free = [permit(), deny(actor("Practitioner/a")), permit(but=(deny(purpose("HMARKT"), label("R")),))]  # fmt: skip
+    assert [reduced(r4(tree)).asks_content for tree in asking] == [True] * 3
+    assert [reduced(r4(tree)).asks_content for tree in free] == [False] * 3

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 
 from proxy.decision.model import Verdict
 from proxy.decision.provisions import (
+    _NONE,
     Question,
+    _judged,
+    _prepared,
     codes_wanted,
     consent_verdict,
-    excluded,
 )  # fmt: skip
+from proxy.facts.epochs import Same, instant_of
 from proxy.facts.model import ActorClosure, ConsentDirective, PatientFacts, Period, Provision
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, CONSENT_SCOPE, Coding, Effect
 from proxy.fhir.envelope import Envelope
@@ -401,27 +404,6 @@ def test_what_must_be_looked_for_in_resources_is_told() -> None:
     assert PatientFacts("Patient/p", tuple(directives), ()).mentions == {"Encounter/e"}
 
 
-@pytest.mark.parametrize(
-    ("tree", "listed"),
-    [
-        (r4(deny(actor("Practitioner/a"))), True),
-        (r4(permit(but=(deny(actor("Organization/h")),))), True),
-        (r4(permit(purpose("HMARKT"), but=(deny(actor("Practitioner/a")),))), True),
-        (r4(deny(actor("Practitioner/b"))), False),
-        (r4(deny(actor("Practitioner/a"), label("R"))), False),
-        (r4(deny(actor("Practitioner/a"), purpose("HMARKT"))), False),
-        (r4(deny(actor("Organization/h"), but=(permit(actor("Practitioner/a")),))), False),
-        (r4(deny(actor("Practitioner/a"), {"period": {"end": "2023"}})), False),
-        (r4(deny(actor("Practitioner/a")), status="inactive"), False),
-        (r4(deny()), False),
-        (r4(deny(actor("Group/unknown"))), None),
-        (r4({"type": "novel"}), None),
-    ],
-)
-def test_the_deny_list_is_who_is_denied_without_condition(tree: Json, listed: bool | None) -> None:
-    assert excluded([read4(tree)], DR_A, NOW) is listed
-
-
 # ---- laws ------------------------------------------------------------------------------------------------------
 
 ELEMENTS = st.lists(
@@ -586,3 +568,20 @@ def test_a_thousand_consents_that_say_the_same_are_judged_as_one() -> None:
     assert given_.verdict is PERMIT
     assert len(given_.consents) == 1000
     assert len(given_.reasons) == 1
+
+
+@given(CONSENTS, QUESTIONS, st.sampled_from(["deny-overrides", "most-recent"]))
+def test_a_verdict_for_every_resource_is_that_for_each(
+    directives: list[ConsentDirective], asked: Question, combine: Any
+) -> None:
+    same = Same(tuple(directives))
+    prepared = _prepared(
+        same,
+        Same(asked.closure),
+        asked.action,
+        asked.purposes,
+        instant_of(same, asked.now),
+        combine,
+    )
+    known = consent_verdict(same.value, asked, combine)
+    assert known == (_judged(prepared, asked, combine) if directives else _NONE)
