@@ -5,44 +5,16 @@ Each check is a generator of findings; `CHECKS` is the list of all, `findings_of
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from proxy.errors import Finding
 from proxy.fhir.coding import Effect
 from proxy.policy import elements
 from proxy.policy.labels import LabelFile, labels_from
 from proxy.policy.model import CONSENT_TAG, Policy, Rule
-from proxy.policy.parse import Source
+from proxy.policy.placed import Files, placed_rules, principals_of, resources_of
 from proxy.policy.strict import Location
 from proxy.policy.target import Target
-from proxy.policy.terms import NAME, ORDER, Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files of one directory, read one by one, not yet compared."""
-
-    policies: tuple[Source[Policy], ...]
-    terms: Source[Terms]
-    labels: Source[LabelFile]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedRule:
-    """A rule, with the place where it stands."""
-
-    source: Source[Policy]
-    location: Location
-    rule: Rule
-
-    @property
-    def place(self) -> tuple[str, int]:
-        """The file and the line where the rule begins."""
-        return self.source.file, self.source.document.line((*self.location, "id"))
-
-    def finding(self, message: str, *inside: str | int) -> Finding:
-        """Say what is wrong with the rule, at a place inside it."""
-        return self.source.finding((*self.location, *inside), message)
+from proxy.policy.terms import NAME, ORDER
 
 
 def findings_of(files: Files) -> list[Finding]:
@@ -51,13 +23,6 @@ def findings_of(files: Files) -> list[Finding]:
     if wrong:
         return wrong
     return [finding for check in CHECKS for finding in check(files)]
-
-
-def placed_rules(policies: Iterable[Source[Policy]]) -> Iterator[PlacedRule]:
-    """Give every rule with its place."""
-    for source in policies:
-        for index, rule in enumerate(source.content.rules):
-            yield PlacedRule(source, ("rules", index), rule)
 
 
 def _wrong_terms(files: Files) -> Iterator[Finding]:
@@ -94,7 +59,7 @@ def _labels_written(content: LabelFile) -> Iterator[tuple[Location, str]]:
 
 
 def _unknown_labels(files: Files) -> Iterator[Finding]:
-    """Labels that are added by labelling, or used by a rule, but would be unknown and so deny everything."""
+    """Labels that are added by labelling, or used by a target, but would be unknown and so deny everything."""
     terms = files.terms.content
     labels = labels_from(files.labels.content, terms)
     for number, labelling in enumerate(files.labels.content.rules):
@@ -103,29 +68,26 @@ def _unknown_labels(files: Files) -> Iterator[Finding]:
                 yield files.labels.finding(
                     ("rules", number, "add", index), f"`{label}` is not among the `known` labels"
                 )
-    for placed in placed_rules(files.policies):
-        for index, label in enumerate(placed.rule.target.resource.label):
-            where = ("target", "resource", "label", index)
+    for placed in resources_of(files):
+        for index, label in enumerate(placed.part.label):
             if not terms.has_alias(label):
-                yield placed.finding(f"`{label}`: its system has no alias in terms.yaml", *where)
+                message = f"`{label}`: its system has no alias in terms.yaml"
+                yield placed.finding(message, "label", index)
             elif not labels.knows(terms.coding(label)):
-                yield placed.finding(
-                    f"`{label}` is not among the known labels of labels.yaml", *where
-                )
+                message = f"`{label}` is not among the known labels of labels.yaml"
+                yield placed.finding(message, "label", index)
 
 
 def _unknown_names(files: Files) -> Iterator[Finding]:
     """Roles and organisation types that terms.yaml does not have."""
     terms = files.terms.content
     known = {"role": terms.roles, "organization_type": terms.organization_types}
-    for placed in placed_rules(files.policies):
+    for placed in principals_of(files):
         for field, names in known.items():
-            for index, name in enumerate(getattr(placed.rule.target.principal, field)):
+            for index, name in enumerate(getattr(placed.part, field)):
                 if name not in names:
-                    where = ("target", "principal", field, index)
-                    yield placed.finding(
-                        f"`{name}` is no {field.replace('_', ' ')} of terms.yaml", *where
-                    )
+                    message = f"`{name}` is no {field.replace('_', ' ')} of terms.yaml"
+                    yield placed.finding(message, field, index)
 
 
 def _unknown_texts(files: Files) -> Iterator[Finding]:
@@ -140,12 +102,10 @@ def _unknown_texts(files: Files) -> Iterator[Finding]:
 def _unknown_types(files: Files) -> Iterator[Finding]:
     """Resource types that no FHIR version has, and `universal` types that can be about a patient."""
     types = elements.resource_types()
-    for placed in placed_rules(files.policies):
-        for index, name in enumerate(placed.rule.target.resource.type):
+    for placed in resources_of(files):
+        for index, name in enumerate(placed.part.type):
             if name not in types:
-                yield placed.finding(
-                    f"`{name}` is no FHIR resource type", "target", "resource", "type", index
-                )
+                yield placed.finding(f"`{name}` is no FHIR resource type", "type", index)
     for source in files.policies:
         for index, name in enumerate(source.content.universal):
             if name not in types:
@@ -189,6 +149,14 @@ def _duplicates(files: Files) -> Iterator[Finding]:
         first = rules.setdefault(placed.rule.id, here)
         if first != here:
             yield placed.finding(f"rule `{placed.rule.id}` exists already at {first}", "id")
+    campaigns: dict[str, str] = {}
+    for source in files.policies:
+        for number, campaign in enumerate(source.content.campaigns):
+            place = ("campaigns", number, "id")
+            here = f"{source.file}:{source.document.line(place)}"
+            first = campaigns.setdefault(campaign.id, here)
+            if first != here:
+                yield source.finding(place, f"campaign `{campaign.id}` exists already at {first}")
 
 
 def _wrong_lifts(files: Files) -> Iterator[Finding]:
@@ -203,6 +171,24 @@ def _wrong_lifts(files: Files) -> Iterator[Finding]:
                 yield placed.finding(message, "lifts", index)
             elif tag not in tags:
                 yield placed.finding(f"no deny has the tag `{tag}`", "lifts", index)
+
+
+def _wrong_ceremony(files: Files) -> Iterator[Finding]:
+    """More than one section `break_glass`, reasons of a system without a name, and rules for grants that nobody can open."""
+    sections = [one for one in files.policies if one.content.break_glass]
+    for source in sections[1:]:
+        message = f"`break_glass` stands already in {sections[0].file}; state it once"
+        yield source.finding(("break_glass",), message)
+    for source in sections:
+        reasons = source.content.break_glass.reasons if source.content.break_glass else ()
+        for index, reason in enumerate(reasons):
+            if not files.terms.content.has_alias(reason):
+                message = f"`{reason}`: its system has no alias in terms.yaml"
+                yield source.finding(("break_glass", "reasons", index), message)
+    for placed in placed_rules(files.policies):
+        if not sections and placed.rule.target.principal.relationship == ("break-glass",):
+            message = "no policy has a section `break_glass`, so nobody can open a grant"
+            yield placed.finding(message, "target", "principal", "relationship")
 
 
 SETTINGS = ("unlabelled", "refusal", "combine", "matrix")
@@ -233,7 +219,7 @@ def _settings(policy: Policy) -> Iterator[tuple[tuple[str, ...], object]]:
 def _unreachable(files: Files) -> Iterator[Finding]:
     """Permits that can never take effect."""
     rules = list(placed_rules(files.policies))
-    absolute = [placed.rule for placed in rules if placed.rule.absolute]
+    absolute = [placed.rule for placed in rules if placed.rule.absolute and placed.campaign is None]
     universal = frozenset(name for source in files.policies for name in source.content.universal)
     for placed in rules:
         if placed.rule.effect is Effect.PERMIT:
@@ -290,6 +276,7 @@ CHECKS: tuple[Callable[[Files], Iterator[Finding]], ...] = (
     _unknown_labels,
     _unknown_paths,
     _wrong_lifts,
+    _wrong_ceremony,
     _contradictions,
     _unreachable,
 )

@@ -18,11 +18,12 @@ import orjson
 
 from proxy.errors import Finding, UnusableError
 from proxy.policy.cases import Case, CaseFile, cases_of, wrong_case_names
-from proxy.policy.crossref import Files, findings_of, placed_rules
+from proxy.policy.crossref import findings_of
 from proxy.policy.labels import LabelFile, labels_from
 from proxy.policy.matrix import matrix_of
 from proxy.policy.model import Matrix, Policy, PolicySet
 from proxy.policy.parse import Source, parse
+from proxy.policy.placed import Files, placed_rules
 from proxy.policy.terms import Terms, Written
 
 TERMS = "terms.yaml"
@@ -146,16 +147,11 @@ def _merged(files: Files, matrix: Matrix | None) -> PolicySet:
     purposes = {
         str(kind): str(code) for policy in policies for kind, code in policy.default_purpose.items()
     }
+    placed = sorted(placed_rules(files.policies), key=lambda one: one.rule.id)
     return PolicySet(
         policies=policies,
-        rules=tuple(
-            sorted(
-                (placed.rule for placed in placed_rules(files.policies)), key=lambda rule: rule.id
-            )
-        ),
-        sources={
-            rule.id: rule.source or policy.source for policy in policies for rule in policy.rules
-        },
+        rules=tuple(one.rule for one in placed),
+        sources={one.rule.id: one.basis for one in placed},
         universal=frozenset(name for policy in policies for name in policy.universal),
         unlabelled=next((policy.unlabelled for policy in policies if policy.unlabelled), "deny"),
         refusal=next((policy.refusal for policy in policies if policy.refusal), "hide"),
@@ -165,7 +161,9 @@ def _merged(files: Files, matrix: Matrix | None) -> PolicySet:
         labels=labels_from(files.labels.content, files.terms.content),
         matrix=matrix,
         digest=_digest(policies, files, matrix),
-        places={placed.rule.id: placed.place for placed in placed_rules(files.policies)},
+        break_glass=next((policy.break_glass for policy in policies if policy.break_glass), None),
+        places={one.rule.id: one.place for one in placed},
+        campaigns={one.rule.id: one.campaign for one in placed if one.campaign},
     )
 
 

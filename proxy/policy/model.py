@@ -13,6 +13,8 @@ from typing import Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from proxy.fhir.coding import Coding, Effect
+from proxy.policy.break_glass import BreakGlass
+from proxy.policy.campaign import Dated
 from proxy.policy.labels import Labels
 from proxy.policy.redact import Redact
 from proxy.policy.target import ResourceType, Target, given
@@ -93,6 +95,14 @@ _FOREIGN: dict[Effect, tuple[str, ...]] = {
 """Fields that have no meaning under the other effect."""
 
 
+class Campaign(Dated):
+    """A named, dated exception: rules that are in force only between two instants."""
+
+    rules: tuple[Rule, ...] = Field(
+        min_length=1, description="Rules like all others, in force only within the campaign."
+    )
+
+
 class Policy(Written):
     """One policy file."""
 
@@ -126,8 +136,15 @@ class Policy(Written):
         min_length=1,
         description="CSV file of role by document type, beside this file; a missing cell denies.",
     )
+    break_glass: BreakGlass | None = Field(
+        default=None,
+        description="Who may open emergency grants, and what they never open; in one policy of the set.",
+    )
     rules: tuple[Rule, ...] = Field(
         default=(), min_length=1, description="The rules; their order never matters."
+    )
+    campaigns: tuple[Campaign, ...] = Field(
+        default=(), min_length=1, description="Dated exceptions, each with rules of its own."
     )
 
 
@@ -149,7 +166,8 @@ class Matrix:
 class PolicySet:
     """All policies in force, merged. `digest` is the SHA-256 (hex) of their canonical content.
 
-    `rules` are sorted by id. `sources[rule id]` is the basis of each rule, `places[rule id]` its file and line.
+    `rules` are sorted by id, those of campaigns among them. `sources[rule id]` is the basis of each rule, `places[rule id]`
+    its file and line, `campaigns[rule id]` the campaign within which alone it is in force.
     """
 
     policies: tuple[Policy, ...]
@@ -164,4 +182,6 @@ class PolicySet:
     labels: Labels
     matrix: Matrix | None
     digest: str
+    break_glass: BreakGlass | None = None
     places: Mapping[str, tuple[str, int]] = field(default_factory=lambda: MappingProxyType({}))
+    campaigns: Mapping[str, Dated] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,9 +1,10 @@
 import pytest
 
-from proxy.policy.crossref import Files, constraints, covers, findings_of
+from proxy.policy.crossref import constraints, covers, findings_of
 from proxy.policy.labels import LabelFile
 from proxy.policy.model import Policy
 from proxy.policy.parse import parse
+from proxy.policy.placed import Files
 from proxy.policy.target import Target
 from proxy.policy.terms import Terms
 from tests.policy.packs import LABELS, POLICY, TERMS
@@ -162,3 +163,33 @@ WARN = 'texts: {beware: "Beware."}\n'
 def test_a_warning_is_a_text_or_the_name_of_one(warn: str, found: list[str]) -> None:
     rule = PERMIT + f"    warn: {warn}\n"
     assert findings(with_rule(rule), terms=TERMS + WARN) == found
+
+
+CEREMONY = 'break_glass:\n  may_open: {role: [physician]}\n  reasons: ["conf#N"]\n'
+"""Lines 4 to 6."""
+WRONG_CEREMONIES = [
+    (CEREMONY.replace("physician", "wizard"), "0.yaml:5: `wizard` is no role of terms.yaml"),
+    (CEREMONY.replace("conf#N", "cnf#N"), "0.yaml:6: `cnf#N`: its system has no alias in terms.yaml"),
+    (CEREMONY + "  never: [{type: [Consnet]}]\n", "0.yaml:7: `Consnet` is no FHIR resource type"),
+    (CEREMONY + '  never: [{label: ["conf#V"]}]\n', "0.yaml:7: `conf#V` is not among the known labels of labels.yaml"),
+    (CEREMONY + '  never: [{label: ["frr#X"]}]\n', "0.yaml:7: `frr#X`: its system has no alias in terms.yaml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "finding"), WRONG_CEREMONIES)
+def test_a_ceremony_names_only_what_exists(section: str, finding: str) -> None:
+    assert findings(with_rule(PERMIT, section)) == [finding]
+
+
+def test_a_ceremony_is_stated_once() -> None:
+    other = with_rule(DENY, CEREMONY).replace("policy: p", "policy: q")
+    assert findings(with_rule(PERMIT, CEREMONY), other) == [
+        "1.yaml:4: `break_glass` stands already in 0.yaml; state it once"
+    ]
+
+
+def test_a_rule_for_grants_that_nobody_can_open_is_told() -> None:
+    rule = PERMIT.replace("purpose: [TREAT]", "principal: {relationship: [break-glass]}")
+    finding = "0.yaml:7: no policy has a section `break_glass`, so nobody can open a grant"
+    assert findings(with_rule(rule)) == [finding]
+    assert findings(with_rule(rule, CEREMONY)) == []
