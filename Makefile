@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+CLIENTS := tests/interop/identity
+NODE_STAMP   := $(CLIENTS)/node_modules/.installed
+PYTHON_STAMP := $(CLIENTS)/.venv/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fix bench interop deep clean
@@ -40,11 +43,22 @@ fix: $(STAMP) ## format and repair what the linter can repair
 bench: $(STAMP) ## measure CPU per request against a bare pass-through proxy
 	$(BIN)/python -m bench
 
-interop: $(STAMP) ## the same suite and conversations against a real HAPI FHIR server
+$(NODE_STAMP): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	@command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+	  || { echo "make interop needs Node.js 20.19 or newer with npm on the path: install it (https://nodejs.org)" >&2; exit 1; }
+	cd $(CLIENTS) && npm ci --silent --no-progress
+	@touch $(NODE_STAMP)
+
+$(PYTHON_STAMP): $(CLIENTS)/requirements.txt | $(STAMP)
+	$(BIN)/python -m venv $(CLIENTS)/.venv
+	$(CLIENTS)/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(CLIENTS)/requirements.txt
+	@touch $(PYTHON_STAMP)
+
+interop: $(STAMP) $(NODE_STAMP) $(PYTHON_STAMP) ## against real ones: a HAPI FHIR server, an OpenID Provider, SMART clients
 	$(BIN)/python -m pytest -q -m interop tests/interop
 
 deep: $(STAMP) ## the properties with many more examples
 	$(BIN)/python -m pytest -q --hypothesis-profile=deep tests/properties
 
 clean: ## remove what was built
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(CLIENTS)/.venv $(CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache build dist
