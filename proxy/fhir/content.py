@@ -15,9 +15,15 @@ _MOST_SEEN = 8192
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)')
 
 
-_INLINE_NAME = INLINE_LABEL.rpartition("/")[2]
-INLINE = _INLINE_NAME.encode()
-"""What the bytes of a resource hold when it has inline labels, unless it is escaped."""
+_NAME = INLINE_LABEL.rpartition("/")[2]
+_NAMES = frozenset({_NAME, _NAME.removeprefix("extension-")})
+_MARK = _NAME.removeprefix("extension-").encode()
+_MARKS = (_MARK, _MARK.upper())
+
+
+def bears_marks(data: bytes) -> bool:
+    """Whether inline labels may stand in some JSON, as far as it has no escapes."""
+    return any(mark in data for mark in _MARKS)
 
 
 def may_hide(data: bytes) -> bool:
@@ -106,12 +112,22 @@ def codings_of(data: bytes) -> Iterator[Coding]:
 
 def inline_labels(tree: Any) -> Iterator[Coding]:
     """Values of the DS4P inline label extension, at any depth (standards LBL-9..11)."""
-    for node in nodes_of(tree):
-        # However the URL is spelled: an older or versioned one must not make the label vanish.
-        if str(node.get("url", "")).partition("|")[0].endswith("/" + _INLINE_NAME):
-            value = node.get("valueCoding")
-            value = value if isinstance(value, dict) else {}
-            system, code = value.get("system"), value.get("code")
-            yield coding_of(
-                system if isinstance(system, str) else "", code if isinstance(code, str) else ""
-            )
+    return (label_in(node) for node in nodes_of(tree) if is_label(node))
+
+
+def is_label(node: Any) -> bool:
+    """Whether it is that extension, however its URL is spelled: an older or versioned one must not make the label vanish."""
+    if not isinstance(node, dict):
+        return False
+    url = str(node.get("url", "")).partition("|")[0].strip().rstrip("/")
+    return url.rpartition("/")[2].casefold() in _NAMES
+
+
+def label_in(extension: dict[str, Any]) -> Coding:
+    """The label that an extension holds; one that holds none is a label nobody knows."""
+    value = extension.get("valueCoding")
+    value = value if isinstance(value, dict) else {}
+    system, code = value.get("system"), value.get("code")
+    return coding_of(
+        system if isinstance(system, str) else "", code if isinstance(code, str) else ""
+    )

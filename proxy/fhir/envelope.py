@@ -1,6 +1,7 @@
 """The Envelope: only what a decision needs of a resource; the letter stays closed (architecture §3)."""
 
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -19,6 +20,25 @@ class UnreadableError(Exception):
 
 
 _NOBODY: frozenset[str] = frozenset()
+
+
+Steps: TypeAlias = tuple[str | int, ...]
+"""Where an element stands, from the resource down: names without `_`, and numbers where there are several."""
+
+
+class Part(NamedTuple):
+    """One element with inline labels (DS4P): its place, and its labels with those of what it stands in."""
+
+    steps: Steps
+    labels: frozenset[Coding]
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """What is labelled inside a resource. `own` are the labels of the resource as a whole."""
+
+    own: frozenset[Coding]
+    parts: tuple[Part, ...]
 
 
 class Matter:
@@ -59,7 +79,10 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     version: str
     last_updated: str
     labels: frozenset[Coding]
-    """`meta.security` of the resource and of what it contains, and all inline labels (DS4P), normalised."""
+    """`meta.security` of the resource and of what it contains, and all inline labels (DS4P), normalised.
+
+    Who does not look into `inline` judges the whole by the labels of every part.
+    """
     patients: frozenset[str] | None
     authors: frozenset[str]
     date: str
@@ -67,6 +90,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     profiles: frozenset[str]
     matter: Matter | None = None
     mentions: frozenset[str] | None = None
+    inline: Inline | None = None
+    """Set where elements that can be taken out have labels of their own."""
 
     @property
     def reference(self) -> str:
@@ -85,12 +110,20 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
         labels, codes = self.labels | current.labels, self.codes | current.codes
         mentions = _in_both(self.mentions, current.mentions)
         return msgspec.structs.replace(
-            self, labels=labels, codes=codes, patients=patients, mentions=mentions, matter=None
-        )
+            self, labels=labels, codes=codes, patients=patients, mentions=mentions, matter=None,
+            inline=_alike(self.inline, current.inline),
+        )  # fmt: skip
 
     def labelled(self, labels: frozenset[Coding]) -> "Envelope":
-        """The same with other labels."""
-        return msgspec.structs.replace(self, labels=labels, matter=None)
+        """The same with other labels, for all of it."""
+        return msgspec.structs.replace(self, labels=labels, matter=None, inline=None)
+
+
+def _alike(one: Inline | None, other: Inline | None) -> Inline | None:
+    """What is labelled inside two versions, where that is the same; otherwise every label is one of the whole."""
+    if one is None or other is None or one.parts != other.parts:
+        return None
+    return Inline(one.own | other.own, one.parts)
 
 
 def _in_both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

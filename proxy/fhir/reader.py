@@ -16,8 +16,9 @@ import msgspec
 from proxy.fhir.codec import repeats
 from proxy.fhir.coding import Coding, coding_of
 from proxy.fhir.compartment import OPAQUE
-from proxy.fhir.content import INLINE, Wanted, codings_of, inline_labels, may_hide, tree_of
-from proxy.fhir.envelope import Envelope, Matter, Resource, UnreadableError
+from proxy.fhir.content import Wanted, bears_marks, codings_of, may_hide, tree_of
+from proxy.fhir.envelope import Envelope, Inline, Matter, Resource, UnreadableError
+from proxy.fhir.inline import inline_of, with_lost
 from proxy.fhir.links import reference_of
 from proxy.fhir.mentions import mentions_in
 from proxy.fhir.shapes import (
@@ -95,7 +96,7 @@ class EnvelopeReader:
     def _is_plain(self, data: Resource) -> bool:
         """Whether nothing inside needs a second look: no inline label, no wanted code, no escape that could hide one."""
         data = bytes(data)
-        return not may_hide(data) and INLINE not in data and not self._wanted.any_in(data)
+        return not may_hide(data) and not bears_marks(data) and not self._wanted.any_in(data)
 
     def _envelope(self, raw: Resource, *, plain: bool) -> Envelope:
         try:
@@ -128,7 +129,7 @@ class EnvelopeReader:
                 self._matters.clear()
             known = self._matters[key] = Matter(
                 plan.type,
-                frozenset(coding_of(label.system, label.code) for label in meta.security or ()),
+                with_lost(_stated(meta)),
                 self._patients(node, plan, []),
                 self._named(node, plan.authors),
                 frozenset(meta.profile or ()),
@@ -138,18 +139,20 @@ class EnvelopeReader:
     def _whole(self, node: Any, plan: "Plan", meta: Meta, data: bytes, date: str) -> Envelope:
         """The envelope of a resource that is looked at in full."""
         inner = [self.read(raw) for raw in node.contained_ or ()]
+        inline = _inline(meta, inner, data)
         return Envelope(
             type=plan.type,
             id=node.id_,
             version=meta.versionId,
             last_updated=meta.lastUpdated,
-            labels=_labels(meta, inner, data),
+            labels=inline.own.union(*(part.labels for part in inline.parts)),
             patients=self._patients(node, plan, inner),
             authors=self._named(node, plan.authors),
             date=date,
             codes=self._codes(data),
             profiles=frozenset(meta.profile or ()),
             mentions=self._mentioned(data) if self._mentions else None,
+            inline=inline if inline.parts else None,
         )
 
     def _mentioned(self, raw: Resource) -> frozenset[str]:
@@ -225,10 +228,13 @@ def _may_repeat(data: bytes) -> bool:
 _NO_CODES: frozenset[Coding] = frozenset()
 
 
-def _labels(meta: Meta, inner: list[Envelope], data: bytes) -> frozenset[Coding]:
-    labels = {coding_of(label.system, label.code) for label in meta.security or ()}
-    for envelope in inner:
-        labels |= envelope.labels
-    if INLINE in data or may_hide(data):
-        labels |= set(inline_labels(tree_of(data)))
-    return frozenset(labels)
+def _stated(meta: Meta) -> frozenset[Coding]:
+    return frozenset(coding_of(label.system, label.code) for label in meta.security or ())
+
+
+def _inline(meta: Meta, inner: list[Envelope], data: bytes) -> Inline:
+    """The labels of a resource: its own, with those of what it contains, and those of its labelled elements."""
+    own = _stated(meta).union(*((one.inline.own if one.inline else one.labels) for one in inner))
+    if bears_marks(data) or may_hide(data):
+        return inline_of(tree_of(data), own)
+    return Inline(with_lost(own), ())
