@@ -41,6 +41,7 @@ def is_named(actor: Actor, closure: ActorClosure) -> bool:
         actor.reference in closure.references
         or actor.identifier in closure.identifiers
         or (actor.members is not None and not closure.references.isdisjoint(actor.members))
+        or not closure.identifiers.isdisjoint(actor.identifiers)
     )
 
 

@@ -5,11 +5,12 @@ checked again by `relationship.closure_of`.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from proxy.facts.cache import Found
 from proxy.facts.elements import Json
+from proxy.facts.finding import FindingKind
 from proxy.facts.lookup import Budget, token_of
 from proxy.facts.model import ActorClosure
 from proxy.facts.relationship import Reading, closure_of, identifiers_of, next_boundary, periods_of
@@ -34,11 +35,20 @@ async def caller_of(
     )
     # An employer that cannot be told might be an insurer: then nothing is complete.
     complete = None not in (roles, practitioners, houses, *employers)
+    if None in employers:
+        told = ", ".join(sorted(_without_employer(roles or (), reading)))
+        budget.tell(FindingKind.INCOMPLETE_CLOSURE, f"the organization of {told} cannot be told")
     closure = closure_of(roles or (), houses or (), principal, reading, now, practitioners or ())
     restriction = await restriction_of(principal, budget, reading, now)
     until = next_boundary(periods_of(roles or (), reading), now)
     known = replace(closure, complete=complete, restriction=restriction)
     return Found(known, until, keep=complete and (restriction is None or restriction.understood))
+
+
+def _without_employer(roles: Iterable[Json], reading: Reading) -> Iterator[str]:
+    for role in roles:
+        if "organization" in role and reading.reference(role["organization"]) is None:
+            yield f"PractitionerRole/{role.get('id')}"
 
 
 async def _professional(
@@ -72,13 +82,17 @@ async def _by_role(
     if len(users) == 1:
         return await _by_practitioner(budget, str(users.pop()).partition("/")[2])
     # Who holds the role cannot be told, so nobody can say whether a deny names that person.
+    if roles is not None:
+        budget.tell(
+            FindingKind.INCOMPLETE_CLOSURE, f"who holds PractitionerRole/{own} cannot be told"
+        )
     return roles, None
 
 
 async def _by_identifiers(
     budget: Budget, identifiers: frozenset[Identifier]
 ) -> tuple[list[Json] | None, list[Json] | None]:
-    """Find the Practitioner that has one of the token's identifiers; two of them are nobody in particular."""
+    """Find the one Practitioner that has the token's identifiers."""
     asked = sorted(one for one in identifiers if one.system)
     answers = await asyncio.gather(*(budget.search("Practitioner", token_of(one)) for one in asked))
     if None in answers:
@@ -91,7 +105,10 @@ async def _by_identifiers(
     }
     if not found:
         return [], []
-    return await _by_practitioner(budget, *found) if len(found) == 1 else (None, None)
+    if len(found) > 1:
+        _doubt(budget, "Practitioner", found)
+        return None, None
+    return await _by_practitioner(budget, *found)
 
 
 async def _houses(
@@ -108,11 +125,21 @@ async def _houses(
         if not front:
             return found
         level = await budget.by_id("Organization", {one.partition("/")[2] for one in front})
-        if level is None or {f"Organization/{one.get('id')}" for one in level} != front:
+        if level is None:
+            return None
+        gone = front - {f"Organization/{one.get('id')}" for one in level}
+        if gone:
+            gone_ones = ", ".join(sorted(gone))
+            budget.tell(
+                FindingKind.INCOMPLETE_CLOSURE, f"an organisation is not there: {gone_ones}"
+            )
             return None
         seen |= front
         found = found + level
         front = _above(level, reading)
+    budget.tell(
+        FindingKind.INCOMPLETE_CLOSURE, f"more than {MAX_ABOVE} organisations above each other"
+    )
     return None
 
 
@@ -124,4 +151,17 @@ def _above(houses: Iterable[Json], reading: Reading) -> set[str]:
 async def _organization(budget: Budget, named: Identifier | None) -> list[Json] | None:
     if named is None or not named.system:
         return []
-    return await budget.search("Organization", token_of(named))
+    answer = await budget.search("Organization", token_of(named))
+    if answer is None:
+        return None
+    found = {str(one.get("id")): one for one in answer if named in identifiers_of(one)}
+    if len(found) > 1:
+        _doubt(budget, "Organization", found)
+        return None
+    return list(found.values())
+
+
+def _doubt(budget: Budget, kind: str, ids: Iterable[str]) -> None:
+    """Two of one identifier are nobody in particular; who they are helps an operator to mend one."""
+    named = ", ".join(f"{kind}/{one}" for one in sorted(ids))
+    budget.tell(FindingKind.INCOMPLETE_CLOSURE, f"one identifier of the caller is that of {named}")

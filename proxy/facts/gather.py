@@ -9,26 +9,26 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 
 from proxy.errors import Finding, UnusableError
+from proxy.facts.activity import patients_of, teams_named
 from proxy.facts.cache import FactCache, Found
 from proxy.facts.caller import caller_of
-from proxy.facts.directive import directive_of
+from proxy.facts.directive import directive_of, unidentified
 from proxy.facts.elements import Json
-from proxy.facts.lookup import Budget, FhirReader, Parameters, chunks_of
+from proxy.facts.finding import FindingKind, Tell, untold
+from proxy.facts.lookup import Budget, FhirReader, Parameters, Sifted, chunks_of
 from proxy.facts.model import ActorClosure, ConsentDirective, Membership, PatientFacts
+from proxy.facts.proofs import Kind, Window, kinds_for
 from proxy.facts.relationship import (
     CARE_TEAM,
     GENERAL_PRACTITIONER,
     GUARDIAN,
     TRUSTED_PERSON,
     Reading,
-    memberships_of_care_team,
-    memberships_of_general_practitioner,
-    memberships_of_related_person,
-    patient_of,
-)  # fmt: skip
-from proxy.facts.resolve import Resolved, named_by, resolved
+)
+from proxy.facts.resolve import Resolved, named_by, resolved, with_members
 from proxy.identity.principal import Principal
 
 __all__ = ["FhirReader", "GatherSettings", "Gatherer"]
@@ -43,6 +43,7 @@ BREATH = 100
 class GatherSettings:
     """How facts are gathered. `wanted`: the relationships that the policies use; others are not looked up.
 
+    `care_team_from` names the resource types that prove `care-team`, `grace_days` for how long what has ended still does.
     `ttl` in seconds; `cached` patients at most; `max_lookups` for one call.
     """
 
@@ -50,27 +51,12 @@ class GatherSettings:
     zone: tzinfo
     bases: tuple[str, ...] = ()
     wanted: frozenset[str] = frozenset({CARE_TEAM, GENERAL_PRACTITIONER, GUARDIAN, TRUSTED_PERSON})
+    care_team_from: frozenset[str] = frozenset({"CareTeam"})
+    grace_days: int = 0
     ttl: float = 30
     cached: int = 20_000
     max_lookups: int = 20
 
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """One kind of resource that proves relationships."""
-
-    resource_type: str
-    parameter: str
-    read: Callable[[Json, Reading], tuple[Membership, ...]]
-    proves: frozenset[str]
-    extra: tuple[tuple[str, str], ...] = ()
-
-
-_KINDS = (
-    _Kind("CareTeam", "patient", memberships_of_care_team, frozenset({CARE_TEAM}), (("status", "active"),)),
-    _Kind("Patient", "_id", memberships_of_general_practitioner, frozenset({GENERAL_PRACTITIONER})),
-    _Kind("RelatedPerson", "patient", memberships_of_related_person, frozenset({GUARDIAN, TRUSTED_PERSON})),
-)  # fmt: skip
 
 _Closures = FactCache[tuple[object, ...], ActorClosure]
 
@@ -84,16 +70,22 @@ class Gatherer:
         self._reader = reader
         self._settings = settings
         self._clock = clock
-        self._reading = Reading(settings.zone, settings.bases)
-        self._kinds = [kind for kind in _KINDS if not kind.proves.isdisjoint(settings.wanted)]
+        self._reading = Reading(settings.zone, settings.bases, settings.grace_days)
+        self._kinds = kinds_for(settings.wanted, settings.care_team_from)
         self._patients = FactCache[str, PatientFacts](settings.ttl, settings.cached, clock)
         self._closures: _Closures = FactCache(settings.ttl, settings.cached, clock)
 
-    async def patients(self, ids: Collection[str]) -> Mapping[str, PatientFacts]:
-        """Give the facts about each patient (`Patient/x`)."""
-        return await self._patients.get(ids, self._look_up)
+    async def patients(
+        self, ids: Collection[str], tell: Tell = untold
+    ) -> Mapping[str, PatientFacts]:
+        """Give the facts about each patient (`Patient/x`). `tell` hears what is found while they are looked up."""
 
-    async def closure(self, principal: Principal) -> ActorClosure:
+        async def look_up(wanted: list[str]) -> Mapping[str, Found[PatientFacts]]:
+            return await self._look_up(wanted, tell)
+
+        return await self._patients.get(ids, look_up)
+
+    async def closure(self, principal: Principal, tell: Tell = untold) -> ActorClosure:
         """Give everything the caller is; `complete` is false where a look-up failed."""
         key = (
             principal.issuer, principal.kind, principal.fhir_user, principal.identifiers, principal.organization,
@@ -103,7 +95,7 @@ class Gatherer:
         async def look_up(
             keys: list[tuple[object, ...]],
         ) -> Mapping[tuple[object, ...], Found[ActorClosure]]:
-            budget = Budget(self._reader, self._settings.max_lookups)
+            budget = Budget(self._reader, self._settings.max_lookups, tell)
             return {keys[0]: await caller_of(principal, budget, self._reading, self._clock())}
 
         return (await self._closures.get([key], look_up))[key]
@@ -124,62 +116,75 @@ class Gatherer:
         """
         searches = [("Consent", _about([f"Patient/{patient_id}"]))]
         searches += [
-            (kind.resource_type, ((kind.parameter, patient_id), *kind.extra))
+            (kind.resource_type, kind.parameters([f"Patient/{patient_id}"], filters))
             for kind in self._kinds
+            for filters in kind.filters(self._window())
         ]
         ignoring = [kind for kind, search in searches if await self._reader.search(kind, search)]
         if ignoring:
-            raise UnusableError(*(_ignores(kind) for kind in ignoring))
+            raise UnusableError(*(_ignores(kind) for kind in dict.fromkeys(ignoring)))
 
     # ---- patients ----------------------------------------------------------------------------------------------
 
-    async def _look_up(self, patients: list[str]) -> Mapping[str, Found[PatientFacts]]:
-        """Look up every kind for every chunk of patients at once, then what their Consents name."""
-        budget = Budget(self._reader, self._settings.max_lookups)
+    async def _look_up(self, patients: list[str], tell: Tell) -> Mapping[str, Found[PatientFacts]]:
+        """Look up every kind for every chunk of patients at once, then what is named there."""
+        budget = Budget(self._reader, self._settings.max_lookups, tell)
         chunks = chunks_of([one for one in patients if one.startswith("Patient/")])
-        gathered = await asyncio.gather(*(self._chunk(budget, chunk) for chunk in chunks))
-        directives = {
-            patient: told for by_patient, _ in gathered for patient, told in by_patient.items()
-        }
-        memberships = {
-            patient: told for _, by_patient in gathered for patient, told in by_patient.items()
-        }
-        answer = await self._resolve(budget, directives)
+        parts = await asyncio.gather(*(self._chunk(budget, chunk, tell) for chunk in chunks))
+        known = {patient: told for part in parts for patient, told in part.items()}
+        answer = await self._resolve(budget, known.values())
         return {
-            patient: self._found(patient, directives.get(patient), memberships.get(patient), answer)
+            patient: self._found(patient, known.get(patient, _NOTHING), answer, tell)
             for patient in patients
         }
 
-    async def _chunk(
-        self, budget: Budget, patients: list[str]
-    ) -> tuple[dict[str, list[ConsentDirective] | None], dict[str, list[Membership] | None]]:
+    async def _chunk(self, budget: Budget, patients: list[str], tell: Tell) -> dict[str, "_Known"]:
+        window = self._window()
+        searches = [(kind, one) for kind in self._kinds for one in kind.filters(window)]
         consents, *others = await asyncio.gather(
-            budget.search("Consent", *_about(patients)),
+            budget.sift("Consent", patients, _about, self._is_sortable),
             *(
-                budget.search(kind.resource_type, *_search_of(kind, patients))
-                for kind in self._kinds
+                budget.sift(kind.resource_type, patients, partial(kind.parameters, filters=one))
+                for kind, one in searches
             ),
         )
-        return await self._directives(patients, consents), self._memberships(patients, others)
+        directives = await self._directives(patients, consents, tell)
+        memberships = self._memberships(patients, [kind for kind, _ in searches], others)
+        return {patient: _Known(directives[patient], memberships[patient]) for patient in patients}
+
+    def _window(self) -> Window:
+        settings = self._settings
+        return Window(self._clock(), settings.zone, settings.grace_days, settings.ttl)
+
+    def _is_sortable(self, consents: list[Json]) -> bool:
+        """Whether every Consent is somebody's: one that is nobody's might be anybody's who was asked about."""
+        return all(self._whose(consent) for consent in consents)
+
+    def _whose(self, consent: Json) -> frozenset[str]:
+        # either spelling: a Consent that is wrong for this version is still somebody's
+        named = (self._reading.reference(consent.get(key)) for key in ("patient", "subject"))
+        return frozenset(one for one in named if one and one.startswith("Patient/"))
 
     async def _directives(
-        self, patients: list[str], consents: list[Json] | None
+        self, patients: list[str], consents: Sifted, tell: Tell
     ) -> dict[str, list[ConsentDirective] | None]:
         """Sort Consents by patient and read them. One of nobody in particular might be anybody's; another's is ignored."""
-        if consents is None:
-            return dict.fromkeys(patients)
         sorted_: dict[str, list[Json]] = {patient: [] for patient in patients}
-        for consent in consents:
-            # either spelling: a Consent that is wrong for this version is still somebody's
-            named = {self._reading.reference(consent.get(key)) for key in ("patient", "subject")}
-            for patient in {one for one in named if one and one.startswith("Patient/")} or patients:
+        for consent in consents.found:
+            for patient in self._whose(consent) or patients:
                 if patient in sorted_:
                     sorted_[patient].append(consent)
-        return {patient: await self._read(own) for patient, own in sorted_.items()}
+        return {
+            patient: None if patient in consents.failed else await self._read(patient, own, tell)
+            for patient, own in sorted_.items()
+        }
 
-    async def _read(self, consents: list[Json]) -> list[ConsentDirective] | None:
+    async def _read(
+        self, patient: str, consents: list[Json], tell: Tell
+    ) -> list[ConsentDirective] | None:
         """Read one patient's Consents; patients can write them, so their number is bounded (T-210)."""
         if len(consents) > MAX_CONSENTS:
+            tell(FindingKind.TOO_MANY_CONSENTS, patient)
             return None
         settings, read = self._settings, []
         for number, consent in enumerate(consents, 1):
@@ -189,45 +194,76 @@ class Gatherer:
         return read
 
     def _memberships(
-        self, patients: list[str], answers: Iterable[list[Json] | None]
+        self, patients: list[str], kinds: Iterable[Kind], answers: Iterable[Sifted]
     ) -> dict[str, list[Membership] | None]:
-        """Sort memberships by patient; one failed kind makes all of them unknown."""
+        """Sort memberships by patient; one failed search makes all of a patient's unknown."""
         sorted_: dict[str, list[Membership]] = {patient: [] for patient in patients}
-        for kind, resources in zip(self._kinds, answers, strict=True):
-            if resources is None:
-                return dict.fromkeys(patients)
-            for resource in resources:
-                patient = patient_of(resource, self._reading)
-                if patient in sorted_:
-                    sorted_[patient] += kind.read(resource, self._reading)
-        return dict(sorted_)
+        failed: set[str] = set()
+        for kind, answer in zip(kinds, answers, strict=True):
+            failed |= answer.failed
+            for resource in answer.found:
+                told = kind.read(resource, self._reading)
+                for patient in patients_of(resource, self._reading) & sorted_.keys():
+                    sorted_[patient] += told
+        return {patient: None if patient in failed else own for patient, own in sorted_.items()}
 
-    async def _resolve(
-        self, budget: Budget, directives: Mapping[str, list[ConsentDirective] | None]
-    ) -> Resolved:
-        """Look up what the Consents name and only upstream can tell: members of groups, dead references."""
-        asked = _affordable((named_by(known or ()) for known in directives.values()), budget.left)
+    async def _resolve(self, budget: Budget, known: Iterable["_Known"]) -> Resolved:
+        """Look up what is named and only upstream can tell: members of groups and teams, dead references."""
+        asked = _affordable((one.names() for one in known), budget.left)
         answers = await asyncio.gather(
-            *(budget.by_id(kind, ids) for kind, ids in sorted(asked.items()))
+            *(budget.each(kind, ids) for kind, ids in sorted(asked.items()))
         )
         by_type = {
-            kind: (asked[kind], answer) for kind, answer in zip(sorted(asked), answers, strict=True)
+            kind: (asked[kind] - answer.failed, answer.found)
+            for kind, answer in zip(sorted(asked), answers, strict=True)
         }
         return Resolved.of(by_type, self._reading, self._clock())
 
     def _found(
-        self,
-        patient: str,
-        directives: list[ConsentDirective] | None,
-        memberships: list[Membership] | None,
-        answer: Resolved,
+        self, patient: str, known: "_Known", answer: Resolved, tell: Tell
     ) -> Found[PatientFacts]:
-        told = None if directives is None else [resolved(one, answer) for one in directives]
-        complete = (
+        told = (
+            None
+            if known.directives is None
+            else [resolved(one, answer) for one in known.directives]
+        )
+        directives = (
             None if told is None or None in told else tuple(one for one in told if one is not None)
         )
-        facts = PatientFacts(patient, complete, None if memberships is None else tuple(memberships))
-        return Found(facts, answer.until, keep=complete is not None and memberships is not None)
+        for directive in directives or ():
+            _report(directive, tell)
+        memberships = with_members(known.memberships, patient, answer, self._reading)
+        facts = PatientFacts(patient, directives, memberships)
+        return Found(facts, answer.until, keep=directives is not None and memberships is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read for one patient, before what it names was looked up; `None` = unknown."""
+
+    directives: list[ConsentDirective] | None
+    memberships: list[Membership] | None
+
+    def names(self) -> Mapping[str, frozenset[str]]:
+        """What must be looked up, as ids by type."""
+        named = named_by(self.directives or ())
+        teams = teams_named(self.memberships or ())
+        return {**named, "CareTeam": named.get("CareTeam", frozenset()) | teams} if teams else named
+
+
+_NOTHING = _Known(None, None)
+
+
+def _report(directive: ConsentDirective, tell: Tell) -> None:
+    """Tell of a Consent that cannot be computed, and of actors in it whom nobody can identify."""
+    if directive.inert is not None:
+        return
+    if directive.problem is not None:
+        tell(FindingKind.UNREADABLE_CONSENT, f"{directive.reference}: {directive.problem}")
+    for node in directive.root.nodes():
+        for actor in filter(unidentified, node.actors):
+            about = f"{directive.reference} {node.path}: {actor.reference or 'an actor'}"
+            tell(FindingKind.DEAD_REFERENCE, about)
 
 
 def _affordable(
@@ -245,11 +281,6 @@ def _affordable(
 
 def _about(patients: Iterable[str]) -> Parameters:
     return (("patient", ",".join(patients)), ("status", "active"))
-
-
-def _search_of(kind: _Kind, patients: list[str]) -> Parameters:
-    values = [one.partition("/")[2] for one in patients] if kind.parameter == "_id" else patients
-    return ((kind.parameter, ",".join(values)), *kind.extra)
 
 
 def _ignores(kind: str) -> Finding:

@@ -5,13 +5,14 @@ answer unusable (T-190).
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
 
 import orjson
 
 from proxy.errors import ProxyError
 from proxy.facts.elements import Json
+from proxy.facts.finding import FindingKind, Tell, untold
 from proxy.fhir.coding import Identifier
 
 CHUNK = 250
@@ -28,12 +29,35 @@ class FhirReader(Protocol):
         ...
 
 
-class Budget:
-    """The look-ups of one call, `left` at most: a failed or unaffordable one gives `None`."""
+Ask: TypeAlias = Callable[[list[str]], Parameters]
+"""Gives the search for some items."""
+Sortable: TypeAlias = Callable[[list[Json]], bool]
+"""Whether it can be told of everything in an answer whose it is."""
 
-    def __init__(self, reader: FhirReader, left: int) -> None:
+
+def _sortable(_: list[Json]) -> bool:
+    return True
+
+
+class Sifted(NamedTuple):
+    """What was found for some items, and the items about which nothing could be found out."""
+
+    found: list[Json]
+    failed: frozenset[str]
+
+
+class Budget:
+    """The look-ups of one call, `left` at most: a failed or unaffordable one gives `None`.
+
+    Where a look-up for many fails, as many again may find out whose record it is that cannot be read.
+    """
+
+    def __init__(self, reader: FhirReader, left: int, tell: Tell = untold) -> None:
         self._reader = reader
         self._left = left
+        self._again = left
+        self.tell = tell
+        self._answered: set[str] = set()
 
     @property
     def left(self) -> int:
@@ -42,23 +66,100 @@ class Budget:
 
     async def search(self, resource_type: str, *parameters: tuple[str, str]) -> list[Json] | None:
         """Search, and believe only an answer of nothing but resources of this type."""
-        if self._left <= 0:
+        if not self._affords(resource_type):
             return None
-        self._left -= 1
-        try:
-            answer = await self._reader.search(resource_type, parameters)
-        except ProxyError:
-            return None
-        return _resources(answer, resource_type)
+        answer = await self._ask(resource_type, parameters)
+        if answer is None:
+            self.tell(FindingKind.FAILED_LOOK_UP, resource_type)
+        return answer
 
     async def by_id(self, resource_type: str, ids: Collection[str]) -> list[Json] | None:
         """Read resources by id, in chunks; the ids have no prefix. INVARIANT: no ids, no look-up (T-191)."""
-        asking = [
-            self.search(resource_type, ("_id", ",".join(chunk))) for chunk in chunks_of(sorted(ids))
+        sifted = await self.each(resource_type, ids)
+        return None if sifted.failed else sifted.found
+
+    async def each(self, resource_type: str, ids: Collection[str]) -> Sifted:
+        """Read resources by id likewise, and say which of them could not be asked about."""
+        parts = await asyncio.gather(
+            *(self.sift(resource_type, chunk, _by_id) for chunk in chunks_of(sorted(ids)))
+        )
+        found = [one for part in parts for one in part.found if one.get("id") in ids]
+        return Sifted(found, frozenset().union(*(part.failed for part in parts)))
+
+    async def sift(
+        self, resource_type: str, items: list[str], ask: Ask, sortable: Sortable = _sortable
+    ) -> Sifted:
+        """Search for all items at once; where that fails, for halves, until those that make it fail stand alone.
+
+        One patient's broken record must not hide the others that were asked about with it. An answer of which it
+        cannot be told whose it is counts only where one item was asked about.
+        """
+        if not self._affords(resource_type):
+            return Sifted([], frozenset(items))
+        search = _Search(resource_type, ask, sortable)
+        sifted = await self._judged(search, items, await self._ask(resource_type, ask(items)))
+        if sifted.failed:
+            whose = next(iter(sifted.failed)) if len(sifted.failed) == 1 else len(sifted.failed)
+            self.tell(FindingKind.FAILED_LOOK_UP, f"{resource_type} of {whose}")
+        return sifted
+
+    async def _judged(
+        self, search: "_Search", items: list[str], answer: list[Json] | None
+    ) -> Sifted:
+        alone = len(items) == 1
+        if answer is not None and (alone or search.sortable(answer)):
+            return Sifted(answer, frozenset())
+        if alone or self._again <= 0:
+            return Sifted([], frozenset(items))
+        return await self._halved(search, items)
+
+    async def _halved(self, search: "_Search", items: list[str]) -> Sifted:
+        middle = len(items) // 2
+        halves = items[:middle], items[middle:]
+        answers = await asyncio.gather(*(self._asked_again(search, half) for half in halves))
+        # Nothing of this type was ever answered: it is upstream that fails, and asking on would only burden it.
+        if answers == [None, None] and search.resource_type not in self._answered:
+            return Sifted([], frozenset(items))
+        parts = [
+            await self._judged(search, half, answer)
+            for half, answer in zip(halves, answers, strict=True)
         ]
-        answers = await asyncio.gather(*asking)
-        found = [one for answer in answers for one in answer or () if one.get("id") in ids]
-        return None if None in answers else found
+        found = [one for part in parts for one in part.found]
+        return Sifted(found, frozenset().union(*(part.failed for part in parts)))
+
+    async def _asked_again(self, search: "_Search", items: list[str]) -> list[Json] | None:
+        if self._again <= 0:
+            return None
+        self._again -= 1
+        return await self._ask(search.resource_type, search.ask(items))
+
+    def _affords(self, resource_type: str) -> bool:
+        if self._left <= 0:
+            self.tell(FindingKind.UNAFFORDABLE_LOOK_UP, resource_type)
+            return False
+        self._left -= 1
+        return True
+
+    async def _ask(self, resource_type: str, parameters: Parameters) -> list[Json] | None:
+        try:
+            answer = _resources(await self._reader.search(resource_type, parameters), resource_type)
+        except ProxyError:
+            return None
+        if answer is not None:
+            self._answered.add(resource_type)
+        return answer
+
+
+class _Search(NamedTuple):
+    """What is asked about items, however many."""
+
+    resource_type: str
+    ask: Ask
+    sortable: Sortable
+
+
+def _by_id(ids: list[str]) -> Parameters:
+    return (("_id", ",".join(ids)),)
 
 
 def chunks_of(items: list[str]) -> list[list[str]]:

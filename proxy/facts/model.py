@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 from types import MappingProxyType
 
+from proxy.facts.grant import NO_GRANTS, Grant
 from proxy.fhir.coding import Coding, Effect, Identifier
 
 
@@ -34,7 +35,8 @@ class Actor:
     """Who a provision names: a relative or absolute reference, an identifier, a role, or a combination.
 
     `members` are the references inside a named Group or CareTeam; `None` = not looked up. `dead` is set when what
-    is named cannot be found: nobody knows then whether it is the caller.
+    is named cannot be found: nobody knows then whether it is the caller. A deny also knows the holder of a named role, as
+    its only member, and the `identifiers` of whom it names.
     """
 
     reference: str | None = None
@@ -42,6 +44,7 @@ class Actor:
     role: Coding | None = None
     members: frozenset[str] | None = None
     dead: bool = False
+    identifiers: frozenset[Identifier] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,3 +239,5 @@ class Facts:
     closure: ActorClosure
     now: float
     patients: Mapping[str, PatientFacts] = field(default_factory=lambda: MappingProxyType({}))
+    grants: Mapping[str, Grant] = NO_GRANTS
+    """The caller's break-glass grants, by patient."""

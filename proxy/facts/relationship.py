@@ -272,7 +272,9 @@ def participants_of(
     """Give who takes part in a CareTeam, and when; with `kinds`, only references to these types."""
     whole = period_at(team, reading)
     for node in listed(team, "participant"):
-        period = period_at(node, reading, "coveragePeriod" if "coveragePeriod" in node else "period")
+        period = period_at(
+            node, reading, "coveragePeriod" if "coveragePeriod" in node else "period"
+        )
         member = node.get("member")
         actor = reading.actor_among(member, kinds) if kinds else reading.actor(member)
         if actor and whole and period and not is_modified(node) and "coverageTiming" not in node:

@@ -7,9 +7,10 @@ upstream can tell. A reference that was not found is dead; one that could not be
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from proxy.facts.activity import members_proven
 from proxy.facts.elements import Json
-from proxy.facts.model import Actor, ConsentDirective, Provision, ProvisionDatum
-from proxy.facts.relationship import Reading, members_of
+from proxy.facts.model import Actor, ConsentDirective, Membership, Provision, ProvisionDatum
+from proxy.facts.relationship import Reading, identifiers_of, members_of
 from proxy.fhir.coding import Effect
 
 WITH_MEMBERS = frozenset({"Group", "CareTeam"})
@@ -23,6 +24,9 @@ class Resolved:
     members: Mapping[str, frozenset[str] | None]
     mentions: Mapping[str, frozenset[str]]
     until: float
+    found: Mapping[str, Json]
+    holders: Mapping[str, str | None]
+    """Who holds each PractitionerRole; `None` where it says so in words that cannot be resolved."""
 
     @classmethod
     def of(
@@ -52,6 +56,12 @@ class Resolved:
             members={name: members for name, (members, _) in groups.items()},
             mentions={name: frozenset(_references(one, reading)) for name, one in found.items()},
             until=min((until for _, until in groups.values()), default=float("inf")),
+            found=found,
+            holders={
+                name: reading.reference(one["practitioner"])
+                for name, one in found.items()
+                if name.startswith("PractitionerRole/") and "practitioner" in one
+            },
         )
 
 
@@ -95,20 +105,54 @@ def _must_be_asked(reference: str, effect: Effect) -> bool:
 def _provision(node: Provision, answer: Resolved) -> Provision:
     return replace(
         node,
-        actors=tuple(_actor(one, answer) for one in node.actors),
+        actors=tuple(_actor(one, answer, node.effect) for one in node.actors),
         data=tuple(_datum(one, answer) for one in node.data),
         provisions=tuple(_provision(child, answer) for child in node.provisions),
     )
 
 
-def _actor(actor: Actor, answer: Resolved) -> Actor:
+def with_members(
+    memberships: Iterable[Membership] | None, patient: str, answer: Resolved, reading: Reading
+) -> tuple[Membership, ...] | None:
+    """Give the memberships with the members of CareTeams in the teams' place; `None` where a team could not be asked."""
+    whole: list[Membership] = []
+    for one in memberships if memberships is not None else ():
+        team = one.actor.reference or ""
+        if not team.startswith("CareTeam/"):
+            whole.append(one)
+        elif team in answer.asked:
+            whole += members_proven(one, patient, answer.found.get(team), reading)
+        else:
+            return None
+    return None if memberships is None else tuple(whole)
+
+
+def _actor(actor: Actor, answer: Resolved, effect: Effect) -> Actor:
     if actor.reference not in answer.asked:
         return actor
-    return replace(
+    known = replace(
         actor,
         members=answer.members.get(actor.reference),
         dead=actor.reference not in answer.mentions,
     )
+    return _person(known, actor.reference, answer) if effect is Effect.DENY else known
+
+
+def _person(actor: Actor, reference: str, answer: Resolved) -> Actor:
+    """A deny names the person, whichever of its roles or records it names: also a role that has ended, a double record.
+
+    A role whose holder cannot be told may be anybody's.
+    """
+    found = answer.found.get(reference, {})
+    if reference in answer.holders:
+        holder = answer.holders[reference]
+        return replace(actor, members=frozenset({holder} if holder else ()), dead=holder is None)
+    if reference.partition("/")[0] in _WITH_IDENTIFIERS:
+        return replace(actor, identifiers=identifiers_of(found))
+    return actor
+
+
+_WITH_IDENTIFIERS = frozenset({"Practitioner", "Organization"})
 
 
 def _datum(datum: ProvisionDatum, answer: Resolved) -> ProvisionDatum:

@@ -184,6 +184,7 @@ def _keys_by_role(role: Coding, *, doubt: bool) -> frozenset[Key]:
 def _keys_by_name(actor: Actor, *, lacking: bool) -> Iterator[Key]:
     references = {actor.reference, *(actor.members or ())}
     yield from (Key("reference", one) for one in references if one is not None)
+    yield from (Key("identifier", one) for one in actor.identifiers)
     if actor.identifier is not None:
         yield Key("identifier", actor.identifier)
         if lacking:
