@@ -1,12 +1,16 @@
 """The Case: a caller's standing under some policies, opened once and kept for callers who come again."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from math import inf
 
+from proxy.decision.emergency import BREAK_GLASS, Emergency, compile_emergency, serves
 from proxy.decision.model import Decision
 from proxy.decision.rules import (
     CompiledRule,
     Standing,
+    When,
     by_effect,
     compile_rule,
     stand,
@@ -15,9 +19,8 @@ from proxy.facts.model import ActorClosure, PatientFacts
 from proxy.fhir.coding import Effect
 from proxy.fhir.content import Wanted
 from proxy.identity.principal import Principal
+from proxy.policy.campaign import Dated, span_of
 from proxy.policy.model import PolicySet
-
-BREAK_GLASS = "BTG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ class CompiledPolicies:
     """Code systems of labels that the house's own terms explain."""
     wanted: Wanted
     """Codes for which the labelling rules and the matrix look in a resource."""
+    campaigns: tuple[Dated, ...] = ()
+    """Within which some rules are in force; their edges are edges of every case."""
+    emergency: Emergency | None = None
+    """The ceremony of break-glass; None where the policies have none."""
 
 
 def compile_policies(policies: PolicySet) -> CompiledPolicies:
@@ -40,6 +47,8 @@ def compile_policies(policies: PolicySet) -> CompiledPolicies:
         tuple(compile_rule(rule, policies) for rule in policies.rules),
         recognised=frozenset(uri for system in systems for uri in system.uris()),
         wanted=_wanted(policies),
+        campaigns=tuple({one.id: one for one in policies.campaigns.values()}.values()),
+        emergency=compile_emergency(policies),
     )
 
 
@@ -69,7 +78,8 @@ class Case:
     """A caller's standing under some policies: who asks, how, and the rules that may still apply.
 
     `kept` and `admitted` memoise a pure function of what never changes: they hold decisions, never an answer, and are
-    dropped with the case.
+    dropped with the case. INVARIANT: it is a case of the instants from `since` to before `until`, between which no
+    campaign begins or ends; `now` is one of them, `None` where the instant is unknown.
     """
 
     compiled: CompiledPolicies
@@ -81,6 +91,13 @@ class Case:
     denies: tuple[Standing, ...]
     zone: tzinfo
     """In which partial dates are understood."""
+    now: float | None = None
+    since: float = -inf
+    until: float = inf
+    under_grant: bool = False
+    """Whether it is the case of a request under break-glass grants: only of resources all of whose patients have one."""
+    emergency: "Case | None" = None
+    """The same request under a grant; None for a caller or a purpose that no grant serves."""
     kept: dict[object, Kept] = field(default_factory=dict, compare=False)
     admitted: dict[str, Decision] = field(default_factory=dict, compare=False)
 
@@ -91,16 +108,42 @@ def open_case(
     closure: ActorClosure,
     interaction: str,
     zone: tzinfo,
+    now: float | None = None,
 ) -> Case:
-    """The case of one caller and interaction."""
-    purposes = purposes_of(principal, compiled.policies)
-    standing = by_effect(stand(compiled.rules, principal, closure, purposes, interaction))
-    permits, denies = standing[Effect.PERMIT], standing[Effect.DENY]
-    return Case(compiled, principal, closure, interaction, purposes, permits, denies, zone)
+    """The case of one caller and interaction at an instant; at none that is known, no campaign permits and each denies."""
+    purposes, emergency = purposes_of(principal, compiled.policies), compiled.emergency
+
+    def opened(rules: Iterable[CompiledRule], purposes: frozenset[str]) -> Case:
+        when = When(now, zone)
+        standing = by_effect(stand(rules, principal, closure, purposes, interaction, when))
+        permits, denies = standing[Effect.PERMIT], standing[Effect.DENY]
+        since, until = (-inf, inf) if now is None else span_of(compiled.campaigns, now, zone)
+        return Case(
+            compiled,
+            principal,
+            closure,
+            interaction,
+            purposes,
+            permits,
+            denies,
+            zone,
+            now,
+            since,
+            until,
+        )
+
+    case = opened(compiled.rules, purposes)
+    if emergency is None or not serves(purposes) or not emergency.admits(principal, closure):
+        return case
+    under = opened((*compiled.rules, *emergency.denies), frozenset({BREAK_GLASS}))
+    return replace(case, emergency=replace(under, under_grant=True))
 
 
 class CaseBook:
-    """Cases of callers who come again. A case is found by the identity of what it was opened with, all of it immutable."""
+    """Cases of callers who come again. A case is found by the identity of what it was opened with, all of it immutable.
+
+    One that was opened before a campaign began or ended is opened anew.
+    """
 
     def __init__(self, size: int = 256) -> None:
         self._size = size
@@ -113,16 +156,25 @@ class CaseBook:
         closure: ActorClosure,
         interaction: str,
         zone: tzinfo,
+        now: float | None = None,
     ) -> Case:
         """The case, opened before or now."""
         key = (id(compiled), id(principal), id(closure), interaction)
         known = self._cases.get(key)
-        if known is None:
+        if known is None or not _is_of(known, now):
             if len(self._cases) >= self._size:
                 self._cases.clear()
             # The case holds what its key is the identity of, so that no other object can take that identity.
-            known = self._cases[key] = open_case(compiled, principal, closure, interaction, zone)
+            known = open_case(compiled, principal, closure, interaction, zone, now)
+            self._cases[key] = known
         return known
+
+
+def _is_of(case: Case, now: float | None) -> bool:
+    """Whether a case is one of this instant."""
+    if now is None or case.now is None:
+        return now is case.now
+    return case.since <= now < case.until
 
 
 def purposes_of(principal: Principal, policies: PolicySet) -> frozenset[str]:

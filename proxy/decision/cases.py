@@ -5,22 +5,29 @@ memberships and Consents, an Envelope. `open_case`, `decide_request` and `decide
 What is not listed as expected is expected to be denied (`proxy.policy.cases`).
 """
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC
 from types import MappingProxyType
 
-from proxy.decision.case import BREAK_GLASS, Case, CompiledPolicies, compile_policies, open_case
+from proxy.decision.case import CompiledPolicies, compile_policies, open_case
 from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.model import Decision, Verdict
-from proxy.decision.rules import by_effect, stand
-from proxy.decision.supposed import CALLERS, DELEGATOR, authors_of, facts_of, references_of
+from proxy.decision.supposed import (
+    CALLERS,
+    DELEGATOR,
+    authors_of,
+    facts_of,
+    grants_of,
+    references_of,
+)
 from proxy.errors import Finding
+from proxy.facts.grant import holder_of
 from proxy.facts.model import (
     ActorClosure,
     Facts,
 )
 from proxy.fhir.coding import Coding, Effect, system_of
+from proxy.fhir.dates import interval_of
 from proxy.fhir.envelope import Envelope
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import parse_scopes
@@ -32,8 +39,8 @@ Place = tuple[str, int]
 """File and line."""
 
 NOW = 1_767_225_600.0
-"""1 January 2026: the instant of all cases, which no rule can tell from another."""
-_LATER = NOW + 3600
+"""1 January 2026: the instant of cases that name none; only campaigns can tell it from another."""
+_LIFETIME_S = 3600
 
 _PATIENTS = ("Patient/one", "Patient/two")
 
@@ -49,17 +56,42 @@ def judge_cases(
     """
     compiled = compile_policies(policies)
     findings: list[Finding] = []
-    exercised: set[str] = set()
+    exercised: dict[str, set[str]] = {}
     for case in cases:
         decisions = _decided(compiled, case)
-        exercised.update(_decisive_rules(decisions))
+        for rule_id in _decisive_rules(decisions):
+            exercised.setdefault(rule_id, set()).add(case.file)
         findings.extend(_mismatch(case, decisions))
     fallback = (cases[0].file, 1) if cases else ("tests", 1)
     for rule in policies.rules:
         if rule.id not in exercised:
             file, line = places.get(rule.id, fallback)
             findings.append(Finding(file, line, f"rule `{rule.id}` is exercised by no test case"))
-    return findings
+    return [*findings, *_never_outside(policies, cases, exercised)]
+
+
+def _never_outside(
+    policies: PolicySet, cases: Sequence[written.Case], exercised: Mapping[str, Collection[str]]
+) -> Iterator[Finding]:
+    """Campaigns whose cases would come out alike if they never began or ended: none is tried before and after."""
+    instants: dict[str, set[float]] = {}
+    for case in cases:
+        instants.setdefault(case.file, set()).add(instant_of(case))
+    for rule_id, campaign in sorted(policies.campaigns.items()):
+        first, last = campaign.period(UTC)
+        for file in sorted(exercised.get(rule_id, ())):
+            if not min(instants[file]) < first or not max(instants[file]) > last:
+                message = (
+                    f"campaign `{campaign.id}` is tried here only from {campaign.begins} to {campaign.until}; "
+                    "add to `at` a day before and a day after"
+                )
+                yield Finding(file, 1, message)
+
+
+def instant_of(case: written.Case) -> float:
+    """The instant at which a case is judged; a date is its first instant, in UTC."""
+    stated = interval_of(case.at, UTC) if case.at else None
+    return stated.start if stated else NOW
 
 
 def _decisive_rules(decisions: Sequence[Decision]) -> Iterator[str]:
@@ -75,14 +107,13 @@ def _decided(compiled: CompiledPolicies, case: written.Case) -> tuple[Decision, 
     terms = compiled.policies.terms
     principal = _principal(case, terms)
     closure = _closure(case, principal, terms)
-    opened = open_case(compiled, principal, closure, case.interaction, UTC)
-    if BREAK_GLASS in principal.purposes and "break-glass" in case.principal.relationship:
-        opened = _under_grant(opened)
+    now = instant_of(case)
+    opened = open_case(compiled, principal, closure, case.interaction, UTC, now)
     envelope = _envelope(case, closure, terms)
     named = case.consent == "named"
     facts = Facts(
         closure,
-        NOW,
+        now,
         {
             one: facts_of(
                 one,
@@ -93,21 +124,11 @@ def _decided(compiled: CompiledPolicies, case: written.Case) -> tuple[Decision, 
             )
             for one in envelope.patients or ()
         },
+        grants_of(_PATIENTS, case.principal.relationship, holder_of(principal), now),
     )
     return (
-        decide_request(opened, case.resource.type),
+        decide_request(opened, case.resource.type, granted=bool(facts.grants)),
         decide_resource(opened, envelope, facts),
-    )
-
-
-def _under_grant(case: Case) -> Case:
-    """The case of a request under an open break-glass grant: the grant is its purpose (decisions §9)."""
-    purposes = frozenset({BREAK_GLASS})
-    standing = by_effect(
-        stand(case.compiled.rules, case.principal, case.closure, purposes, case.interaction)
-    )
-    return dataclasses.replace(
-        case, purposes=purposes, permits=standing[Effect.PERMIT], denies=standing[Effect.DENY]
     )
 
 
@@ -122,7 +143,7 @@ def _principal(case: written.Case, terms: Terms) -> Principal:
         kind=PrincipalKind(one.kind),
         # Scopes are a ceiling that policy cases do not test: all that can be granted, the type by name.
         scopes=parse_scopes(f"user/*.cruds system/*.cruds user/{rtype}.cruds"),
-        expires_at=_LATER,
+        expires_at=instant_of(case) + _LIFETIME_S,
         fhir_user=_PATIENTS[0] if itself else CALLERS[one.kind],
         roles=frozenset().union(*(terms.role(name) for name in one.role)),
         purposes=frozenset({str(one.purpose)} if one.purpose else ()),

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from proxy.decision.case import BREAK_GLASS, Case, open_case
+from proxy.decision.case import Case, open_case
 from proxy.decision.decide import decide_request
+from proxy.decision.emergency import BREAK_GLASS
 from proxy.decision.labels import effective_labels
 from proxy.decision.voices import judge
 from proxy.facts.model import (
@@ -133,7 +134,10 @@ def _permit(patient: str, *actors: Actor) -> ConsentDirective:
 def _callers(case: Case, rtype: str) -> Iterator[tuple[Change, Case]]:
     """The same request by the same caller with another role, purpose or scope in the token."""
     for change, principal in _principals(case, rtype):
-        yield change, open_case(case.compiled, principal, case.closure, case.interaction, case.zone)
+        other = open_case(
+            case.compiled, principal, case.closure, case.interaction, case.zone, case.now
+        )
+        yield change, other
 
 
 def _principals(case: Case, rtype: str) -> Iterator[tuple[Change, Principal]]:

@@ -4,27 +4,37 @@
 memoise in their case what `voices` combined.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from math import inf
 
 from proxy.decision.case import Case, Kept
 from proxy.decision.combine import reason_of
+from proxy.decision.inline import decide_inline
 from proxy.decision.model import Decision, Reason, Verdict
 from proxy.decision.residual import unhonoured
 from proxy.decision.rules import (
     CompiledRule,
 )
 from proxy.decision.voices import authorship, judge
+from proxy.facts.grant import Grant, grants_for, holder_of
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope, Matter
 
 
-def decide_request(case: Case, rtype: str) -> Decision:
-    """May a request for this type of resource go up at all? Reads no patient's data (decisions §8, third row)."""
+def decide_request(case: Case, rtype: str, *, granted: bool = False) -> Decision:
+    """May a request for this type of resource go up at all? Reads no patient's data (decisions §8, third row).
+
+    `granted`: the caller holds an open break-glass grant, so that what may be under a grant is enough.
+    """
     known = case.admitted.get(rtype)
     if known is None:
         known = case.admitted[rtype] = _admission(case, rtype)
+    if granted and not known.permits and case.emergency is not None:
+        under = decide_request(case.emergency, rtype)
+        return under if under.permits else known
     return known
 
 
@@ -64,17 +74,55 @@ _MOST_KEPT = 2_000
 
 
 def decide_resource(case: Case, envelope: Envelope, facts: Facts) -> Decision:
-    """May this resource leave to this caller, and under which obligations?"""
+    """May this resource leave to this caller, and under which obligations?
+
+    Ordinarily first; only what that denies is judged under the caller's break-glass grants, where every patient has one.
+    """
+    if envelope.inline is not None:
+        return decide_inline(
+            envelope, envelope.inline, lambda plain: decide_resource(case, plain, facts)
+        )
+    ordinary = _remembered(case, envelope, facts, (), partial(judge, case, envelope, facts))
+    if ordinary.permits or case.emergency is None or not facts.grants:
+        return ordinary
+    holder = holder_of(case.principal)
+    grants = grants_for(envelope.patients or (), facts.grants, holder, facts.now)
+    if not grants:
+        return ordinary
+    emergency = partial(_in_emergency, case.emergency, envelope, facts, grants, ordinary)
+    return _remembered(case.emergency, envelope, facts, grants, emergency)
+
+
+def _in_emergency(
+    case: Case, envelope: Envelope, facts: Facts, grants: tuple[Grant, ...], ordinary: Decision
+) -> Decision:
+    """The decision under grants; where that denies too, the ordinary denial with the reasons of both."""
+    decision = judge(case, envelope, facts)
+    if decision.permits:
+        return replace(decision, grants=grants)
+    return replace(ordinary, reasons=(*ordinary.reasons, *decision.reasons))
+
+
+def _remembered(
+    case: Case,
+    envelope: Envelope,
+    facts: Facts,
+    grants: tuple[Grant, ...],
+    decide: Callable[[], Decision],
+) -> Decision:
+    """What was decided from the same before, else now. INVARIANT: nothing decided under a grant outlives it."""
     about = tuple([facts.patients.get(patient) for patient in envelope.patients or ()])
     signature = _signature(case, envelope, about)
-    kept = case.kept.get(signature)
+    key = (signature, grants) if grants else signature
+    kept = case.kept.get(key)
     if kept is not None and kept.since <= facts.now < kept.until and _same(kept.facts, about):
         return kept.decision
-    decision = judge(case, envelope, facts)
+    decision = decide()
     if len(case.kept) >= _MOST_KEPT:
         case.kept.clear()
-    until = min((known.steady_until(facts.now) for known in about if known), default=inf)
-    case.kept[signature] = Kept(decision, about, facts.now, until)
+    edges = (known.steady_until(facts.now) for known in about if known)
+    until = min((*edges, *(grant.expires for grant in grants)), default=inf)
+    case.kept[key] = Kept(decision, about, facts.now, until)
     return decision
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from proxy.facts.grant import Grant
 from proxy.fhir.coding import Coding, Effect
 
 
@@ -91,6 +92,8 @@ class Decision:
     """The resource's effective confidentiality code (`U`…`V`), for the high-water mark; empty when there is none."""
     evidence: tuple[Evidence, ...] = ()
     """One for each patient, or one for nobody; none where the resource could not be judged at all."""
+    grants: tuple[Grant, ...] = ()
+    """The break-glass grants without which it would be a denial."""
 
     @property
     def alters(self) -> bool:

@@ -13,7 +13,7 @@ Confidentiality U<L<M<N<R<V: permit covers that and lower, deny that and higher 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -51,6 +51,8 @@ class ConsentVerdict:
     named: bool = False
     reasons: tuple[Reason, ...] = ()
     consents: frozenset[str] = frozenset()
+    opposed: bool = False
+    """Whether it is a deny that names break-glass: the patient's express opposition, which nothing lifts (decisions §9)."""
 
 
 class _Voice(NamedTuple):
@@ -129,7 +131,8 @@ def _judged(prepared: _Prepared, question: Question, combine: Combination) -> Co
     if prepared.explicit is not None:
         combined = _combined(prepared.explicit, question, combine)
         if _names_break_glass(combined):
-            return _verdict(combined, prepared.consents)
+            opposed = combined.verdict is Verdict.DENY
+            return replace(_verdict(combined, prepared.consents), opposed=opposed)
     return _verdict(_combined(prepared.all, question, combine), prepared.consents)
 
 

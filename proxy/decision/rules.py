@@ -7,13 +7,15 @@ INVARIANT: unknown never matches a permit, and always matches a deny (decisions 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from datetime import UTC, tzinfo
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from proxy.decision.model import Obligations, Redaction
 from proxy.decision.terminology import PURPOSES, RANK
 from proxy.facts.model import ActorClosure
 from proxy.fhir.coding import Coding, Effect
 from proxy.identity.principal import Principal
+from proxy.policy.campaign import Dated
 from proxy.policy.model import PolicySet, Rule
 from proxy.policy.target import PrincipalTarget
 
@@ -47,6 +49,8 @@ class CompiledRule:
     above: int | None
     relationships: frozenset[str]
     consent: frozenset[str]
+    campaign: Dated | None = None
+    """Within which alone the rule is in force."""
 
     @property
     def reaches_resources(self) -> bool:
@@ -95,7 +99,7 @@ def compile_rule(rule: Rule, policies: PolicySet) -> CompiledRule:
             frozenset((recipient, rule.id) for recipient in rule.notify),
             frozenset({terms.text(rule.warn)} if rule.warn else ()),
         ),
-        sentence=rule.description or policies.sources.get(rule.id, ""),
+        sentence=_sentence(rule, policies),
         principal=target.principal,
         roles=_union(terms.role(name) for name in target.principal.role),
         organization_types=_union(
@@ -108,7 +112,15 @@ def compile_rule(rule: Rule, policies: PolicySet) -> CompiledRule:
         above=None if above is None else RANK[above],
         relationships=frozenset(target.principal.relationship),
         consent=frozenset(target.consent),
+        campaign=policies.campaigns.get(rule.id),
     )
+
+
+def _sentence(rule: Rule, policies: PolicySet) -> str:
+    """What the rule says; of a campaign, also its name and its end."""
+    said = rule.description or policies.sources.get(rule.id, "")
+    campaign = policies.campaigns.get(rule.id)
+    return f"{said} (campaign {campaign.id}, until {campaign.until})" if campaign else said
 
 
 def _purposes_under(code: str) -> frozenset[str]:
@@ -120,16 +132,36 @@ def _union(sets: Iterable[frozenset[T]]) -> frozenset[T]:
     return frozenset().union(*sets)
 
 
+class When(NamedTuple):
+    """The instant that is judged, in seconds since the epoch (`None`: unknown), and the zone in which dates are understood."""
+
+    now: float | None
+    zone: tzinfo
+
+
+NO_INSTANT = When(None, UTC)
+"""At no known instant a campaign is neither in force nor over: its permits do not stand, its denies do."""
+
+
 def stand(
     rules: Iterable[CompiledRule],
     principal: Principal,
     closure: ActorClosure,
     purposes: frozenset[str],
     interaction: str,
+    when: When = NO_INSTANT,
 ) -> tuple[Standing, ...]:
-    """The rules that may still apply, given who asks and how."""
+    """The rules that may still apply, given who asks, how and when."""
     matched = (
-        (rule, _all(_standing_parts(rule, principal, closure, purposes, interaction)))
+        (
+            rule,
+            _all(
+                (
+                    _is_in_force(rule.campaign, when),
+                    *_standing_parts(rule, principal, closure, purposes, interaction),
+                )
+            ),
+        )
         for rule in rules
     )
     return tuple(
@@ -137,6 +169,12 @@ def stand(
         for rule, match in matched
         if match is True or (match is None and rule.effect is Effect.DENY)
     )
+
+
+def _is_in_force(campaign: Dated | None, when: When) -> Ternary:
+    if campaign is None:
+        return True
+    return None if when.now is None else campaign.covers(when.now, when.zone)
 
 
 def _standing_parts(

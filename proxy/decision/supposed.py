@@ -4,9 +4,10 @@ For whoever judges without a record: policy tests, and decisions made again from
 is the one that serves; only what it is told is made up.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from proxy.facts.grant import BREAK_GLASS_TIE, NO_GRANTS, Grant, Holder, by_patient
 from proxy.facts.model import (
     ALWAYS,
     Actor,
@@ -30,8 +31,11 @@ CALLERS = MappingProxyType(
     }
 )
 """What a supposed caller is, by kind of principal."""
-_NOT_A_MEMBERSHIP = frozenset({"self", "author", "author-organization", "delegate"})
+_NOT_A_MEMBERSHIP = frozenset(
+    {"self", "author", "author-organization", "delegate", BREAK_GLASS_TIE}
+)
 """Relationships that follow from the principal, the resource, not from a dated tie to the patient."""
+_GRANTED_S = 3600.0
 _EFFECTS = {"permit": Effect.PERMIT, "deny": Effect.DENY}
 
 
@@ -62,6 +66,17 @@ def facts_of(
         patient=patient,
         directives=_directives(patient, consent, closure, named=named),
         memberships=None if relationships is None else ties,
+    )
+
+
+def grants_of(
+    patients: Collection[str], relationships: Collection[str] | None, holder: Holder, now: float
+) -> Mapping[str, Grant]:
+    """The open break-glass grants for these patients of who stands to them like this."""
+    if BREAK_GLASS_TIE not in (relationships or ()):
+        return NO_GRANTS
+    return by_patient(
+        Grant(f"supposed for {one}", holder, one, now, now + _GRANTED_S) for one in patients
     )
 
 

@@ -17,6 +17,7 @@ from proxy.decision.rules import (
     Standing,
     matches,
 )
+from proxy.facts.grant import BREAK_GLASS_TIE, grants_for, holder_of
 from proxy.facts.model import ConsentDirective, Facts, PatientFacts
 from proxy.facts.relationship import relationships_of
 from proxy.fhir.coding import Effect
@@ -83,13 +84,14 @@ def _about_patient(
         type=envelope.type,
         labels=labels.codings,
         rank=labels.rank,
-        relationships=relationships_of(known, case.closure, case.principal, facts.now),
+        relationships=_relationships(case, known, facts),
         proven=authorship(case, envelope),
         consent=_counts_as(verdict),
     )
     consent_denies = tuple(
-        # A Consent that names the caller means the caller: no rule for people of a kind lifts it.
-        (CONSENT_TAG, verdict.named, reason)
+        # A Consent that names the caller means the caller, and one that names break-glass means that: no rule for people
+        # of a kind, or for emergencies, lifts it.
+        (CONSENT_TAG, verdict.named or verdict.opposed, reason)
         for reason in verdict.reasons
         if verdict.verdict is Verdict.DENY
     )
@@ -113,6 +115,16 @@ def _about_patient(
         heard=verdict.reasons if verdict.verdict is Verdict.PERMIT else (),
         evidence=(_evidence(envelope, about, patient, verdict, unhonourable or forbidding),),
     )
+
+
+def _relationships(case: Case, known: PatientFacts, facts: Facts) -> frozenset[str] | None:
+    """How the caller stands to the patient, an open grant included where the case is one under a grant."""
+    found = relationships_of(known, case.closure, case.principal, facts.now)
+    if found is None or not case.under_grant:
+        return found
+    holder = holder_of(case.principal)
+    granted = grants_for({known.patient}, facts.grants, holder, facts.now)
+    return found | {BREAK_GLASS_TIE} if granted else found
 
 
 def _evidence(

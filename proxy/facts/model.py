@@ -239,5 +239,5 @@ class Facts:
     closure: ActorClosure
     now: float
     patients: Mapping[str, PatientFacts] = field(default_factory=lambda: MappingProxyType({}))
-    grants: Mapping[str, Grant] = NO_GRANTS
+    grants: Mapping[str, Grant] = field(default_factory=lambda: NO_GRANTS)
     """The caller's break-glass grants, by patient."""

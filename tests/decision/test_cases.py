@@ -177,6 +177,9 @@ rules:
 """
 
 
+GRANTED = 'break_glass: {may_open: {kind: [practitioner]}, reasons: ["fr#URGENCE"]}\n'
+
+
 @pytest.mark.parametrize(
     ("relationship", "kind", "purpose"),
     [
@@ -198,7 +201,7 @@ def test_each_relationship_holds_for_whom_the_case_gives_it(
     found = judged(
         packs.write(
             tmp_path,
-            policy=RELATIONSHIPS.format(relationship=relationship, purpose=purpose),
+            policy=RELATIONSHIPS.format(relationship=relationship, purpose=purpose) + GRANTED,
             cases=cases(
                 "  - {principal: [related], resource: [plain], consent: [none]}",
                 consents="[none]",
@@ -243,3 +246,40 @@ def test_two_patients_must_both_permit_and_only_one_of_them_is_the_caller(tmp_pa
         )
     )
     assert found == []
+
+
+def with_campaign(tmp_path: Path, cases: str) -> list[str]:
+    directory = packs.write(tmp_path, policy=POLICY + packs.CAMPAIGN)
+    (directory / "tests/campaign.yaml").write_text(cases)
+    return judged(directory)
+
+
+def test_a_campaign_is_tried_within_and_outside(tmp_path: Path) -> None:
+    assert with_campaign(tmp_path, packs.CAMPAIGN_CASES) == []
+
+
+def test_what_a_campaign_permits_is_denied_before_and_after(tmp_path: Path) -> None:
+    always = packs.CAMPAIGN_CASES.replace(', at: ["2026-10-15", "2027-01-31"]}', "}")
+    assert always != packs.CAMPAIGN_CASES
+    found = with_campaign(tmp_path, always)
+    assert {one.partition("consent ")[2].partition(":")[0] for one in found} == {
+        f"{consent} · at {day}"
+        for consent in ("permit", "none")
+        for day in ("2026-10-14", "2027-02-01")
+    }
+
+
+@pytest.mark.parametrize("missing", ['"2026-10-14", ', ', "2027-02-01"'])
+def test_a_campaign_must_be_tried_on_both_sides(tmp_path: Path, missing: str) -> None:
+    found = with_campaign(tmp_path, packs.CAMPAIGN_CASES.replace(missing, ""))
+    [only] = found
+    assert only.startswith("campaign.yaml:1: campaign `winter` is tried here only from 2026-10-15")
+
+
+def test_a_case_that_names_no_instant_is_judged_before_the_campaign(tmp_path: Path) -> None:
+    timeless = packs.CAMPAIGN_CASES.replace(
+        'at: ["2026-10-14", "2026-10-15", "2027-01-31", "2027-02-01"]\n', ""
+    )
+    timeless = timeless.replace(', at: ["2026-10-15", "2027-01-31"]}', "}")
+    found = with_campaign(tmp_path, timeless)
+    assert "rule `nurses-vaccinate` is exercised by no test case" in " ".join(found)
