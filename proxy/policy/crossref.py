@@ -191,7 +191,14 @@ def _wrong_ceremony(files: Files) -> Iterator[Finding]:
             yield placed.finding(message, "target", "principal", "relationship")
 
 
-SETTINGS = ("unlabelled", "refusal", "combine", "matrix")
+SETTINGS = (
+    "unlabelled",
+    "refusal",
+    "combine",
+    "care_team_from",
+    "care_team_grace_days",
+    "matrix",
+)
 """What holds for the whole set, and is stated in one file only (or alike in several)."""
 
 
@@ -210,10 +217,35 @@ def _contradictions(files: Files) -> Iterator[Finding]:
 
 def _settings(policy: Policy) -> Iterator[tuple[tuple[str, ...], object]]:
     given = ((name, getattr(policy, name)) for name in SETTINGS)
-    yield from (((name,), value) for name, value in given if value)
+    # zero days of grace are stated too
+    yield from (((name,), value) for name, value in given if value or value == 0)
     yield from (
         (("default_purpose", kind), purpose) for kind, purpose in policy.default_purpose.items()
     )
+
+
+CARE_TEAM = "care-team"
+DATED = frozenset({"Encounter", "EpisodeOfCare", "Appointment"})
+"""Sources of a care team that `care_team_grace_days` speaks of."""
+
+
+def _useless_care_team(files: Files) -> Iterator[Finding]:
+    """What is said of the care team and has no effect: it would be believed to have one."""
+    used = any(
+        CARE_TEAM in placed.rule.target.principal.relationship
+        for placed in placed_rules(files.policies)
+    )
+    sources = {one for source in files.policies for one in source.content.care_team_from}
+    for source in files.policies:
+        stated = source.content.care_team_from
+        if stated and not used:
+            yield source.finding(("care_team_from",), "no rule asks for `relationship: care-team`")
+        for index, name in enumerate(stated):
+            if name in stated[:index]:
+                yield source.finding(("care_team_from", index), f"`{name}` stands twice")
+        if source.content.care_team_grace_days and not sources & DATED:
+            message = "nothing in `care_team_from` ends by itself; name Encounter, EpisodeOfCare or Appointment"
+            yield source.finding(("care_team_grace_days",), message)
 
 
 def _unreachable(files: Files) -> Iterator[Finding]:
@@ -278,5 +310,6 @@ CHECKS: tuple[Callable[[Files], Iterator[Finding]], ...] = (
     _wrong_lifts,
     _wrong_ceremony,
     _contradictions,
+    _useless_care_team,
     _unreachable,
 )

@@ -156,6 +156,8 @@ def _merged(files: Files, matrix: Matrix | None) -> PolicySet:
         unlabelled=next((policy.unlabelled for policy in policies if policy.unlabelled), "deny"),
         refusal=next((policy.refusal for policy in policies if policy.refusal), "hide"),
         combine=next((policy.combine for policy in policies if policy.combine), "deny-wins"),
+        care_team_from=_care_team_from(policies),
+        care_team_grace_days=max((one.care_team_grace_days or 0 for one in policies), default=0),
         default_purpose=purposes,
         terms=files.terms.content,
         labels=labels_from(files.labels.content, files.terms.content),
@@ -165,6 +167,11 @@ def _merged(files: Files, matrix: Matrix | None) -> PolicySet:
         places={one.rule.id: one.place for one in placed},
         campaigns={one.rule.id: one.campaign for one in placed if one.campaign},
     )
+
+
+def _care_team_from(policies: tuple[Policy, ...]) -> frozenset[str]:
+    stated = (policy.care_team_from for policy in policies if policy.care_team_from)
+    return frozenset(next(stated, ("CareTeam",)))
 
 
 def _digest(policies: tuple[Policy, ...], files: Files, matrix: Matrix | None) -> str:

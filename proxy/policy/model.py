@@ -34,6 +34,7 @@ CONSENT_TAG = "consent"
 Unlabelled: TypeAlias = Literal["N", "R", "deny"]
 Refusing: TypeAlias = Literal["hide", "tell"]
 Combining: TypeAlias = Literal["deny-wins", "most-recent"]
+TreatingSource: TypeAlias = Literal["CareTeam", "Encounter", "EpisodeOfCare", "Appointment"]
 Recipient: TypeAlias = Literal["patient", "privacy-officer"]
 
 
@@ -122,6 +123,18 @@ class Policy(Written):
         default=None,
         description="How several Consents of one patient combine. Nowhere stated: `deny-wins`.",
     )
+    care_team_from: tuple[TreatingSource, ...] = Field(
+        default=(),
+        min_length=1,
+        description="Resource types that prove `relationship: care-team`; no other is looked up. Nowhere stated: `CareTeam`.",
+    )
+    care_team_grace_days: int | None = Field(
+        default=None,
+        ge=0,
+        le=366,
+        description="Days for which an Encounter or EpisodeOfCare that has ended, or an Appointment before and after it, still "
+        "proves `care-team`. Nowhere stated: `0`.",
+    )
     universal: tuple[ResourceType, ...] = Field(
         default=(),
         min_length=1,
@@ -185,3 +198,5 @@ class PolicySet:
     break_glass: BreakGlass | None = None
     places: Mapping[str, tuple[str, int]] = field(default_factory=lambda: MappingProxyType({}))
     campaigns: Mapping[str, Dated] = field(default_factory=lambda: MappingProxyType({}))
+    care_team_from: frozenset[str] = frozenset({"CareTeam"})
+    care_team_grace_days: int = 0

@@ -193,3 +193,34 @@ def test_a_rule_for_grants_that_nobody_can_open_is_told() -> None:
     finding = "0.yaml:7: no policy has a section `break_glass`, so nobody can open a grant"
     assert findings(with_rule(rule)) == [finding]
     assert findings(with_rule(rule, CEREMONY)) == []
+
+
+TEAM_RULE = PERMIT.replace("{purpose: [TREAT]}", "{principal: {relationship: [care-team]}}")
+CARE_TEAMS = [
+    ("care_team_from: [CareTeam, Encounter]\n", TEAM_RULE, []),
+    ("care_team_from: [Encounter]\ncare_team_grace_days: 3\n", TEAM_RULE, []),
+    ("care_team_grace_days: 0\n", TEAM_RULE, []),
+    ("care_team_from: [Encounter]\n", PERMIT, ["0.yaml:4: no rule asks for `relationship: care-team`"]),
+    ("care_team_from: [Encounter, Encounter]\n", TEAM_RULE, ["0.yaml:4: `Encounter` stands twice"]),
+    ("care_team_grace_days: 3\n", TEAM_RULE, ["0.yaml:4: nothing in `care_team_from` ends by itself; name Encounter, EpisodeOfCare or Appointment"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("head", "rules", "expected"), CARE_TEAMS)
+def test_what_proves_a_care_team_is_said_once_and_to_some_effect(
+    head: str, rules: str, expected: list[str]
+) -> None:
+    assert findings(with_rule(rules, head)) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("care_team_from: [CareTeam, Encounter]\n", "care_team_from: [CareTeam]\n"),
+        ("care_team_from: [Encounter]\ncare_team_grace_days: 3\n", "care_team_grace_days: 0\n"),
+    ],
+)
+def test_two_files_do_not_differ_on_what_proves_a_care_team(one: str, other: str) -> None:
+    second = with_rule(DENY, other).replace("policy: p", "policy: q")
+    [told] = findings(with_rule(TEAM_RULE, one), second)
+    assert "state it once" in told
