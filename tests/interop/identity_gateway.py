@@ -19,11 +19,12 @@ from proxy.identity.keys import Freshness
 from proxy.sandbox.samples import load_samples
 from proxy.sandbox.server import start_sandbox
 from proxy.sandbox.store import Store
-from tests.interop.identity_provider import Provider, providing
+from tests.interop.identity_provider import GATEWAY_SECRET, Provider, providing
 from tests.stage import ROOT, SAMPLES, Reply, free_port
 
 EXCHANGE_S = 20
 COOL_DOWN_S = Freshness().cool_down
+KEYS_OUTLIVE_S = Freshness().max_age
 KEYS_LIVE_S = Freshness().ttl
 
 
@@ -84,14 +85,17 @@ class Front:
             return await answer.read()
 
 
-def written(front: "Front", port: int, **more: object) -> dict[str, object]:
-    """A gateway.yaml; `more` are settings of its own."""
+def written(
+    front: "Front", port: int, *, of_issuer: Mapping[str, object] | None = None, **more: object
+) -> dict[str, object]:
+    """A gateway.yaml; `of_issuer` and `more` are settings of its own."""
     provider = front.provider
     issuer = {
         "issuer": provider.issuer,
         "audience": front.url,
         "jwks": {"url": f"{provider.issuer}/jwks"},
         "algorithms": ["ES256"],
+        **(of_issuer or {}),
     }
     return {
         "listen": {"port": port},
@@ -129,6 +133,31 @@ async def standing_at(front: Front, folder: Path, instant: float) -> AsyncIterat
     clock = datetime.fromtimestamp(instant, UTC).isoformat()
     async with serving(folder, written(front, port, clock=clock), Steps()):
         yield replace(front, listens=f"http://127.0.0.1:{port}/fhir")
+
+
+@asynccontextmanager
+async def beside(front: Front, folder: Path, provider: Provider) -> AsyncIterator[Front]:
+    """A second gateway of the same name, which believes another provider."""
+    port, steps = free_port(), Steps()
+    base = f"http://127.0.0.1:{port}/fhir"
+    second = replace(front, listens=base, provider=provider, steps=steps)
+    async with serving(folder, written(second, port), steps):
+        yield second
+
+
+@asynccontextmanager
+async def introspecting(front: Front, folder: Path) -> AsyncIterator[Front]:
+    """A second gateway of the same name, which asks the provider about tokens it cannot read (RFC 7662)."""
+    port, steps = free_port(), Steps()
+    (folder / "secret").write_text(GATEWAY_SECRET)
+    introspection = {
+        "url": (await front.provider.discovered())["introspection_endpoint"],
+        "client_id": "gateway",
+        "client_secret": {"file": "secret"},
+    }
+    configuration = written(front, port, of_issuer={"introspection": introspection})
+    async with serving(folder, configuration, steps):
+        yield replace(front, listens=f"http://127.0.0.1:{port}/fhir", steps=steps)
 
 
 @asynccontextmanager

@@ -5,13 +5,22 @@ import base64
 import itertools
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.interop.identity_gateway import COOL_DOWN_S, KEYS_LIVE_S, Front, fronted, standing_at
+from tests.interop.identity_gateway import (
+    COOL_DOWN_S,
+    KEYS_LIVE_S,
+    KEYS_OUTLIVE_S,
+    Front,
+    beside,
+    fronted,
+    standing_at,
+)
 from tests.interop.identity_provider import LIFETIME_S, Grant, Refused, providing
 from tests.interop.visible import visible
 from tests.stage import Reply
@@ -248,3 +257,18 @@ async def test_a_storm_of_unknown_keys_costs_one_fetch(front: Front) -> None:
         assert_not_believed(reply)
     assert await front.provider.heard("/jwks") - before == 1
     assert (await front.ask("Patient/camille", granted.token)).status == 200
+
+
+async def test_a_provider_that_is_gone_costs_nobody_a_good_token(
+    front: Front, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as running:
+        provider = await running.enter_async_context(providing(front.url))
+        granted = await provider.logged_in("care-team-physician", CLINICIAN)
+        async with beside(front, tmp_path, provider) as second:
+            assert (await second.ask("Patient/camille", granted.token)).status == 200
+            await running.aclose()
+            second.steps.ahead_s += KEYS_LIVE_S + 1
+            assert (await second.ask("Patient/camille", granted.token)).status == 200
+            second.steps.ahead_s += KEYS_OUTLIVE_S
+            assert (await second.ask("Patient/camille", granted.token)).status == 503
