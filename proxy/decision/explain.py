@@ -21,6 +21,7 @@ from proxy.policy.model import PolicySet
 class Because:
     """One reason. `place` is `file:line` of a rule, `basis` its legal or organisational source; empty for other voices.
 
+    `campaign` is the one within which alone the rule is in force, `until` its last day or instant as the policy says it.
     In a permit, a reason whose verdict is `deny` was lifted.
     """
 
@@ -30,6 +31,8 @@ class Because:
     sentence: str
     place: str = ""
     basis: str = ""
+    campaign: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ def _reasons(decision: Decision, policies: PolicySet) -> tuple[Because, ...]:
 
 def _because(reason: Reason, policies: PolicySet) -> Because:
     place = policies.places.get(reason.source) if reason.voice == "policy" else None
+    campaign = policies.campaigns.get(reason.source) if reason.voice == "policy" else None
     return Because(
         reason.voice,
         reason.verdict.value,
@@ -112,4 +116,6 @@ def _because(reason: Reason, policies: PolicySet) -> Because:
         reason.sentence,
         f"{place[0]}:{place[1]}" if place else "",
         policies.sources.get(reason.source, "") if place else "",
+        campaign.id if campaign else "",
+        campaign.until if campaign else "",
     )

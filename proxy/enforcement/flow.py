@@ -77,7 +77,12 @@ class Enforcement:
             request = record.request = self._continued(request, start)
         closure = await house.facts.closure(principal)
         case = house.cases.open(
-            in_force.compiled, principal, closure, request.interaction.value, house.zone
+            in_force.compiled,
+            principal,
+            closure,
+            request.interaction.value,
+            house.zone,
+            record.recorded,
         )
         record.standing = standing_of(case)
         _admit(case, request, record)

@@ -137,9 +137,10 @@ class _KeptCases(CaseBook):
         closure: ActorClosure,
         interaction: str,
         zone: tzinfo,
+        now: float | None = None,
     ) -> Case:
         """The case, opened before or now."""
-        self.case = super().open(compiled, principal, closure, interaction, zone)
+        self.case = super().open(compiled, principal, closure, interaction, zone, now)
         return self.case
 
 

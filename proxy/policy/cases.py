@@ -7,12 +7,15 @@ and **what is not listed is expected to be denied**.
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Literal, TypeAlias, get_args
 
 from pydantic import Field
 
 from proxy.errors import Finding, UnusableError
 from proxy.fhir.coding import Effect
+from proxy.fhir.dates import interval_of
+from proxy.policy.campaign import Moment
 from proxy.policy.elements import resource_types
 from proxy.policy.parse import Source
 from proxy.policy.redact import Redact
@@ -82,6 +85,9 @@ class Expected(Written):
     interaction: tuple[InteractionCode, ...] = Field(
         default=(), min_length=1, description="Interactions of this file; absent: all of them."
     )
+    at: tuple[Moment, ...] = Field(
+        default=(), min_length=1, description="Instants of this file; absent: all of them."
+    )
     effect: Literal["permit"] = Field(
         default="permit", description="What is expected; all else is denied."
     )
@@ -105,6 +111,14 @@ class CaseFile(Written):
     consents: tuple[ConsentState, ...] = Field(
         default=get_args(ConsentState), min_length=1, description="Consent states; absent: all."
     )
+    at: tuple[Moment, ...] = Field(
+        default=(),
+        min_length=1,
+        description=(
+            "Instants at which every case is judged, UTC; a date is its first instant. For campaigns: a day before, "
+            "the first, the last, and the day after. Absent: one instant, 2026-01-01."
+        ),
+    )
     expect: tuple[Expected, ...] = Field(
         default=(),
         min_length=1,
@@ -127,22 +141,24 @@ class Case:
     consent: ConsentState
     effect: Effect
     redact: Redact
+    at: str = ""
 
     def __str__(self) -> str:
-        return f"{self.principal_name} · {self.interaction} · {self.resource_name} · consent {self.consent}"
+        when = f" · at {self.at}" if self.at else ""
+        return f"{self.principal_name} · {self.interaction} · {self.resource_name} · consent {self.consent}{when}"
 
     def finding(self, message: str) -> Finding:
         """Say what came out otherwise than expected."""
         return Finding(self.file, self.line, f"{self}: {message}")
 
 
-Key = tuple[str, str, InteractionCode, ConsentState]
-"""Principal name, resource name, interaction, consent state."""
+Key = tuple[str, str, InteractionCode, ConsentState, str]
+"""Principal name, resource name, interaction, consent state, and the instant where the file names some."""
 
 
 def cases_of(source: Source[CaseFile]) -> list[Case]:
     """Give every case of a file; raise `UnusableError` if an expectation names what the file does not have."""
-    findings = list(_wrong_expectations(source))
+    findings = [*_wrong_moments(source), *_wrong_expectations(source)]
     if findings:
         raise UnusableError(*findings)
     expected = {key: index for index, key in _expected_keys(source.content)}
@@ -150,13 +166,18 @@ def cases_of(source: Source[CaseFile]) -> list[Case]:
 
 
 def _keys(file: CaseFile) -> Iterator[Key]:
-    return itertools.product(file.principals, file.resources, file.interactions, file.consents)
+    return itertools.product(
+        file.principals, file.resources, file.interactions, file.consents, file.at or ("",)
+    )
 
 
 def _expected_keys(file: CaseFile) -> Iterator[tuple[int, Key]]:
     for index, entry in enumerate(file.expect):
         interactions = entry.interaction or file.interactions
-        for key in itertools.product(entry.principal, entry.resource, interactions, entry.consent):
+        instants = entry.at or file.at or ("",)
+        for key in itertools.product(
+            entry.principal, entry.resource, interactions, entry.consent, instants
+        ):
             yield index, key
 
 
@@ -175,7 +196,14 @@ def _case(source: Source[CaseFile], key: Key, expected: Mapping[Key, int]) -> Ca
         consent=key[3],
         effect=Effect.DENY if index is None else Effect.PERMIT,
         redact=Redact() if index is None else file.expect[index].redact,
+        at=key[4],
     )
+
+
+def _wrong_moments(source: Source[CaseFile]) -> Iterator[Finding]:
+    for index, moment in enumerate(source.content.at):
+        if interval_of(moment, UTC) is None:
+            yield source.finding(("at", index), f"`{moment}` is no date of the calendar")
 
 
 def _wrong_expectations(source: Source[CaseFile]) -> Iterator[Finding]:
@@ -186,6 +214,7 @@ def _wrong_expectations(source: Source[CaseFile]) -> Iterator[Finding]:
         "resource": frozenset(file.resources),
         "interaction": frozenset(file.interactions),
         "consent": frozenset(file.consents),
+        "at": frozenset(file.at),
     }
     for index, entry in enumerate(file.expect):
         for field, known in listed.items():
@@ -197,7 +226,9 @@ def _wrong_expectations(source: Source[CaseFile]) -> Iterator[Finding]:
     seen: set[Key] = set()
     for index, key in _expected_keys(file):
         if key in seen:
-            yield source.finding(("expect", index), f"{' · '.join(key)} is expected twice")
+            yield source.finding(
+                ("expect", index), f"{' · '.join(filter(None, key))} is expected twice"
+            )
         seen.add(key)
 
 

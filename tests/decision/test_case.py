@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -12,12 +13,13 @@ from proxy.decision.case import (
     open_case,
     purposes_of,
 )
+from proxy.decision.decide import decide_request
 from proxy.facts.model import ActorClosure
 from proxy.fhir.coding import Coding, Effect
 from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import PrincipalKind
 from proxy.policy.load import load
-from tests.policy.packs import TERMS, write
+from tests.policy.packs import CAMPAIGN, POLICY, TERMS, write
 from tests.situations import BASELINE, DOCTOR, PARIS, principal_of
 
 WHO = principal_of("Practitioner/dr-martin", DOCTOR, "TREAT")
@@ -121,3 +123,61 @@ def test_policies_that_were_loaded_again_make_new_cases() -> None:
     first = book.open(COMPILED, WHO, closure, "read", PARIS)
     assert book.open(again, WHO, closure, "read", PARIS).compiled is again
     assert book.open(COMPILED, WHO, closure, "read", PARIS) is first
+
+
+VACCINATING = {"nurses-vaccinate"}
+
+
+def in_winter(tmp_path: Path) -> CompiledPolicies:
+    return compile_policies(load(write(tmp_path, policy=POLICY + CAMPAIGN)))
+
+
+def instant(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+BEFORE, FIRST = instant("2026-10-14T23:59:59+02:00"), instant("2026-10-15T00:00:00+02:00")
+LAST, AFTER = instant("2027-01-31T23:59:59+01:00"), instant("2027-02-01T00:00:00+01:00")
+A_NURSE = principal_of("Practitioner/n", Coding("http://snomed.info/sct", "224535009"), "TREAT")
+
+
+@pytest.mark.parametrize(
+    ("now", "stands"), [(BEFORE, False), (FIRST, True), (LAST, True), (AFTER, False), (None, False)]
+)
+def test_a_campaign_stands_within_its_period_in_the_zone_of_the_house(
+    tmp_path: Path, now: float | None, *, stands: bool
+) -> None:
+    case = open_case(in_winter(tmp_path), A_NURSE, ActorClosure(), "read", PARIS, now)
+    assert ({one.rule.id for one in case.permits} >= VACCINATING) is stands
+    assert decide_request(case, "Immunization").permits is stands
+
+
+def test_at_an_unknown_instant_a_deny_of_a_campaign_stands_in_doubt(tmp_path: Path) -> None:
+    closing = CAMPAIGN.replace("effect: permit", "effect: deny").replace(
+        "          consent: [permit, none]\n", ""
+    )
+    compiled = compile_policies(load(write(tmp_path, policy=POLICY + closing)))
+    known = open_case(compiled, A_NURSE, ActorClosure(), "read", PARIS, FIRST)
+    unknown = open_case(compiled, A_NURSE, ActorClosure(), "read", PARIS)
+    over = open_case(compiled, A_NURSE, ActorClosure(), "read", PARIS, AFTER)
+    stand = [{one.rule.id: one.certain for one in case.denies} for case in (known, unknown, over)]
+    assert [one.get("nurses-vaccinate") for one in stand] == [True, False, None]
+
+
+def test_no_case_outlives_the_edge_of_a_campaign(tmp_path: Path) -> None:
+    """Whatever was decided and kept before midnight is decided anew after."""
+    book, closure, compiled = CaseBook(), ActorClosure(), in_winter(tmp_path)
+    before = book.open(compiled, A_NURSE, closure, "read", PARIS, BEFORE)
+    assert not decide_request(before, "Immunization").permits
+    during = book.open(compiled, A_NURSE, closure, "read", PARIS, FIRST)
+    assert decide_request(during, "Immunization").permits
+    assert book.open(compiled, A_NURSE, closure, "read", PARIS, LAST) is during
+    after = book.open(compiled, A_NURSE, closure, "read", PARIS, AFTER)
+    assert not decide_request(after, "Immunization").permits
+    assert book.open(compiled, A_NURSE, closure, "read", PARIS, FIRST) is not after
+
+
+def test_the_reason_names_the_campaign_and_its_end(tmp_path: Path) -> None:
+    case = open_case(in_winter(tmp_path), A_NURSE, ActorClosure(), "read", PARIS, FIRST)
+    [sentence] = [one.rule.sentence for one in case.permits if one.rule.id in VACCINATING]
+    assert sentence == "order 12 (campaign winter, until 2027-01-31)"

@@ -56,6 +56,36 @@ expect:
 """
 
 
+CAMPAIGN = """\
+campaigns:
+  - id: winter
+    description: vaccination of winter
+    source: order 12
+    from: "2026-10-15"
+    until: "2027-01-31"
+    rules:
+      - id: nurses-vaccinate
+        effect: permit
+        target:
+          principal: {kind: [practitioner], role: [nurse]}
+          resource: {type: [Immunization]}
+          consent: [permit, none]
+"""
+"""Goes at the end of a policy."""
+
+CAMPAIGN_CASES = """\
+description: nurses read vaccinations while the campaign lasts
+principals:
+  nurse: {kind: practitioner, role: [nurse]}
+resources:
+  vaccination: {type: Immunization}
+consents: [permit, none, deny]
+at: ["2026-10-14", "2026-10-15", "2027-01-31", "2027-02-01"]
+expect:
+  - {principal: [nurse], resource: [vaccination], consent: [permit, none], at: ["2026-10-15", "2027-01-31"]}
+"""
+
+
 def write(directory: Path, **files: str) -> Path:
     """Write a good directory; `policy`, `terms`, `labels`, `cases`, `matrix` replace a file, `other` adds a policy."""
     texts = {"terms": TERMS, "labels": LABELS, "policy": POLICY, "cases": CASES} | files
