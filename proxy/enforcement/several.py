@@ -24,6 +24,7 @@ from proxy.fhir.search import canonical_query, relative_url
 from proxy.fhir.warning import header_of, outcome_of
 from proxy.obligations.cursor import Cursor, binding_of, seal
 from proxy.obligations.disclose import Judged
+from proxy.obligations.guard import reads_cut
 from proxy.obligations.includes import related
 from proxy.obligations.narrow import narrow
 from proxy.obligations.pages import Candidate, Page, Position, Sort, Sorted, collect
@@ -85,7 +86,7 @@ def _mode(entry: FrameEntry) -> str:
 
 
 def _candidate(hearing: Hearing, one: Judged, mode: str) -> Candidate:
-    visible = _stands(one, hearing.request, mode)
+    visible = _stands(one, hearing.request, mode) and not _found_by_cut(one, hearing)
     if not visible:
         hearing.withhold(one)
     return Candidate(one.envelope.reference if one.envelope else "", one, visible, mode)
@@ -97,6 +98,14 @@ def _stands(one: Judged, request: FhirRequest, mode: str) -> bool:
     if envelope is None or decision is None or not envelope.id or not decision.permits:
         return False
     return mode != MATCH or envelope.type == request.type
+
+
+def _found_by_cut(one: Judged, hearing: Hearing) -> bool:
+    """Whether the search reads what is cut out of this resource."""
+    envelope, decision = one.envelope, one.decision
+    if envelope is None or envelope.inline is None or decision is None:
+        return False
+    return reads_cut(hearing.request, envelope.type, decision, hearing.house.definitions)
 
 
 def _deletion(newest: Judged, entry: FrameEntry, number: int) -> Candidate:

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from proxy.decision.inline import cuts_of
 from proxy.decision.model import Decision, Reason, Redaction, Verdict
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope, UnreadableError
+from proxy.obligations.cuts import steps_of, without_parts
 from proxy.obligations.letter import open_letter
 from proxy.obligations.redact import PseudonymKey, redact
 
@@ -53,13 +55,17 @@ def disclose(judged: Judged, key: PseudonymKey) -> Disclosed:
 
 ILLEGIBLE = Decision(
     Effect.DENY,
-    (Reason("policy", Verdict.UNKNOWN, "redact", "what must be redacted cannot be read whole"),),
+    (
+        Reason(
+            "policy", Verdict.UNKNOWN, "redact", "what must be redacted cannot be read or cut out"
+        ),
+    ),
 )
-"""The decision on a resource whose letter does not open."""
+"""The decision on a resource whose letter does not open, or from which something cannot be cut."""
 
 
 def illegible(judged: Judged) -> bool:
-    """Whether something must be redacted in a resource that cannot be read whole; then it is withheld (redact, laws)."""
+    """Whether something must be redacted in a resource that cannot be read whole, or cut where it must be there; then it is withheld."""
     raw, envelope, decision = judged
     if envelope is None or decision is None or not decision.obligations.redactions:
         return False
@@ -67,7 +73,7 @@ def illegible(judged: Judged) -> bool:
     if not applying(decision.obligations.redactions, envelope.type, data):
         return False
     try:
-        open_letter(data)
+        without_parts(open_letter(data), map(steps_of, cuts_of(decision)))
     except (UnreadableError, RecursionError):
         return True
     return False

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.decision.case import Case
+from proxy.decision.inline import cuts_of
+from proxy.decision.model import Decision
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest
+from proxy.obligations.cuts import steps_of
 
 
 def guard(request: FhirRequest, case: Case, definitions: Definitions) -> None:
@@ -44,6 +47,26 @@ def redactable(case: Case, rtype: str) -> frozenset[tuple[str, ...]]:
         for redaction in one.rule.obligations.redactions
     }
     return frozenset(tuple(rest.split(".")) for head, _, rest in paths if head in (rtype, "*"))
+
+
+def reads_cut(
+    request: FhirRequest, rtype: str, decision: Decision, definitions: Definitions
+) -> bool:
+    """Whether a search filters, sorts or joins by what is cut out of a resource of this type.
+
+    That it was found, and where, would tell of what is cut. No shape of request can be refused for it, as it is the resource
+    that says what is cut; so it is withheld from this search, whatever the value is.
+    """
+    cut = frozenset(
+        tuple(step for step in steps_of(path) if isinstance(step, str))
+        for path in cuts_of(decision)
+    )
+    return bool(cut) and any(
+        _overlaps(path, cut) or _overlaps_spelled(path, cut)
+        for key in _keys_of(request)
+        if key.type == rtype
+        for path in _paths_read(definitions, key)
+    )
 
 
 class _Key(NamedTuple):
@@ -85,6 +108,12 @@ def _overlaps(path: str, hidden: frozenset[tuple[str, ...]]) -> bool:
     """Whether one path lies inside the other; `value` covers `valueQuantity` (choice types)."""
     steps = path.split(".") if path else []
     return any(all(map(_same_step, other, steps)) for other in hidden)
+
+
+def _overlaps_spelled(path: str, cut: frozenset[tuple[str, ...]]) -> bool:
+    """The same where the cut names the choice as spelled: `valueQuantity` is read by `value`."""
+    steps = path.split(".")
+    return any(all(map(_same_step, steps, other)) for other in cut)
 
 
 def _same_step(hidden: str, read: str) -> bool:

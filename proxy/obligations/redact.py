@@ -2,6 +2,8 @@
 
     letter opened -> operators at their paths -> shadows of what was hidden -> labels -> letter sealed
 
+What an inline label hides is cut out first, at its very place (`cuts`).
+
 Laws: a resource in which nothing was changed leaves as the bytes it came as. What is hidden once is hidden everywhere
 in the letter. What must be there stays, masked. A letter that cannot be read whole is not redacted at all.
 """
@@ -9,10 +11,14 @@ in the letter. What must be there stays, masked. A letter that cannot be read wh
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from proxy.decision.inline import CUT
 from proxy.decision.model import Redaction
 from proxy.fhir.codec import Json
 from proxy.fhir.compartment import ABOUT
+from proxy.fhir.content import inline_labels
 from proxy.fhir.envelope import UnreadableError
+from proxy.fhir.inline import FLAG
+from proxy.obligations.cuts import steps_of, without_parts
 from proxy.obligations.letter import (
     Object,
     Place,
@@ -38,7 +44,7 @@ from proxy.obligations.shadows import (
 __all__ = ["PseudonymKey", "Redacted", "redact"]
 
 _OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
-_LABELS = {"pseudonymise": "PSEUDED", "remove": "REDACTED"}
+_LABELS = {"pseudonymise": "PSEUDED", "remove": "REDACTED", CUT: "REDACTED"}
 """Operator to its label (THO, `_SECALTINTOBV`); every other operator alters a value: MASKED."""
 
 
@@ -61,7 +67,8 @@ class _Trace:
 def redact(raw: bytes, redactions: frozenset[Redaction], key: PseudonymKey) -> Redacted:
     """Apply the redactions, in contained resources too; verbatim if none finds anything.
 
-    `redactions` may name any types. `UnreadableError` when the resource cannot be read whole.
+    `redactions` may name any types. `UnreadableError` when the resource cannot be read whole, or
+    what must be cut out must be there.
     """
     try:
         tree = open_letter(raw)
@@ -79,8 +86,12 @@ def redact(raw: bytes, redactions: frozenset[Redaction], key: PseudonymKey) -> R
 def _hide(
     tree: Object, redactions: frozenset[Redaction], key: PseudonymKey, trace: _Trace
 ) -> Object:
-    shown = _operated(tree, redactions, key, trace)
-    shown = _untold(shown, redactions, trace)
+    cuts = frozenset(one for one in redactions if one.operator == CUT)
+    shown, gone = without_parts(tree, [steps_of(one.path) for one in cuts])
+    trace.done |= cuts
+    trace.hidden += gone
+    shown = _operated(shown, redactions - cuts, key, trace)
+    shown = _untold(shown, redactions - cuts, trace)
     if not trace.done:
         return tree
     shown, orphans = without_orphans(shown, tree)
@@ -186,9 +197,16 @@ def _labelled(tree: Object, done: Iterable[Redaction]) -> Object:
     meta = meta if isinstance(meta, dict) else {}
     labels = meta.get("security")
     labels = labels if isinstance(labels, list) else []
+    if not any(inline_labels(tree)):
+        labels = [one for one in labels if not _is_flag(one)]
     new: list[Json] = [{"system": _OBSERVATION_VALUE, "code": code} for code in codes]
     added = [one for one in new if not any(_same_label(one, label) for label in labels)]
     return _with_meta(tree, {**meta, "security": [*labels, *added]})
+
+
+def _is_flag(label: Json) -> bool:
+    """Whether it says that there are inline labels; where none is left it is not true any more (LBL-12)."""
+    return isinstance(label, dict) and label.get("code") == FLAG
 
 
 def _same_label(one: Json, other: Json) -> bool:
