@@ -5,19 +5,27 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from proxy.app.delivery import start_delivery
 from proxy.app.ground import Ground, clock_of, journal_of, secret_for
 from proxy.app.house import house_of
 from proxy.app.listening import PendingListener, tls_of
+from proxy.app.notices import start_notices
 from proxy.app.reviewing import review_of
 from proxy.app.upstream import Readiness, definitions_for, wires_of
 from proxy.audit.journal import SqliteJournal
 from proxy.decision.case import compile_policies
 from proxy.enforcement.flow import Enforcement
+from proxy.enforcement.house import House
+from proxy.enforcement.observe import Observation
 from proxy.policy.load import load
 from proxy.settings import Settings
 from proxy.wire.admin import AdminListener, Metrics
-from proxy.wire.server import PublicListener, listen
+from proxy.wire.headers import PASSED_UP, READ_FROM_CLIENT
+from proxy.wire.server import Enforcer, PublicListener, listen
+
+_LOG = structlog.get_logger("proxy.app")
 
 
 @dataclass(slots=True)
@@ -27,7 +35,6 @@ class Gateway:
     url: str
     admin_url: str
     journal: SqliteJournal
-    enforcement: Enforcement
     _stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -61,16 +68,31 @@ async def _started(
     public_url = (settings.public_url or own_url).rstrip("/")
     ground = Ground(settings, secret, clock, wires, definitions, compiled, public_url)
     house = await house_of(ground, journal)
-    enforcement = Enforcement(house)
     metrics = Metrics()
+    start_notices(ground, env, journal, stack, metrics)
+    metrics.observing.set(settings.mode == "observe")
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))
     limits = settings.limits
-    listener.found(PublicListener(enforcement, metrics, limits.body_bytes, limits.concurrent))
+    reads = READ_FROM_CLIENT | (PASSED_UP if settings.mode == "observe" else frozenset())
+    listener.found(
+        PublicListener(
+            enforcer_of(ground, house), metrics, limits.body_bytes, limits.concurrent, reads=reads
+        )
+    )
     start_delivery(ground, journal, stack, metrics)
-    review = review_of(ground, house, enforcement, metrics)
+    review = review_of(ground, house, Enforcement(house), metrics)
     administration = AdminListener(metrics, Readiness(journal, wires.data), review)
     admin_url = await _administered(settings, administration, stack)
-    return Gateway(public_url, admin_url, journal, enforcement, stack)
+    return Gateway(public_url, admin_url, journal, stack)
+
+
+def enforcer_of(ground: Ground, house: House) -> Enforcer:
+    """What answers the public listener: enforcement, or the observation that the operator acknowledged."""
+    settings = ground.settings
+    if settings.mode == "enforce":
+        return Enforcement(house)
+    _LOG.warning("observing", meaning="answers leave unfiltered; nothing is enforced but identity")
+    return Observation(house, ground.wires.passage(settings.listen.base_path, ground.public_url))
 
 
 async def _listening(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -24,10 +25,12 @@ from proxy.wire.client import (
     UpstreamClient,
     UpstreamReader,
     basic_auth,
-    event_sender,
     fetch_json,
+    resource_sender,
     session_of,
+    webhook_sender,
 )
+from proxy.wire.passage import Passage
 
 CAPABILITY_TTL_S = 60.0
 
@@ -44,6 +47,10 @@ class Wires:
     reader: UpstreamReader
     fetch: Callable[[str], Awaitable[bytes]]
     event_sender: Callable[[str], Send]
+    resource_sender: Callable[[str, str], Send]
+    webhook_sender: Callable[[str, Callable[[bytes], str]], Send]
+    passage: Callable[[str, str], Passage]
+    """The way up of a gateway that only observes, by base path and public URL."""
 
 
 async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitStack) -> Wires:
@@ -59,11 +66,19 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     async def fetch(address: str) -> bytes:
         return await fetch_json(lookups, address, _MAX_JWKS)
 
-    def sender(repository: str) -> Send:
+    def written(repository: str, rtype: str) -> Send:
         # Our credentials for upstream are for upstream, not for whoever keeps the audit.
-        return event_sender(lookups, repository, headers if repository == url else {})
+        return resource_sender(lookups, repository, headers if repository == url else {}, rtype)
 
-    return Wires(url, UpstreamClient(data, reach), reader, fetch, sender)
+    def sender(repository: str) -> Send:
+        return written(repository, "AuditEvent")
+
+    hook = partial(webhook_sender, lookups)
+
+    def passage(base_path: str, public_url: str) -> Passage:
+        return Passage(data, reach, base_path, public_url, upstream.auth.type == "forward")
+
+    return Wires(url, UpstreamClient(data, reach), reader, fetch, sender, written, hook, passage)
 
 
 def _auth(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
@@ -122,6 +137,8 @@ async def facts_of(
         zone=settings.zone,
         bases=bases,
         wanted=relationships_wanted(compiled),
+        care_team_from=compiled.policies.care_team_from,
+        grace_days=compiled.policies.care_team_grace_days,
         ttl=settings.facts.ttl_s,
         max_lookups=settings.facts.max_lookups_per_request,
     )

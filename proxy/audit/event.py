@@ -88,7 +88,7 @@ def _rest_events(entry: Entry, observer: Observer) -> Iterator[Json]:
 
 def _subjects(entry: Entry, about: About) -> list[tuple[str, str]]:
     """(resource, patient) of each event of an answered request; empty where there is none."""
-    disclosed = [touched for touched in entry.touched if touched.outcome in _DISCLOSED]
+    disclosed = [touched for touched in entry.touched if left(entry, touched)]
     asked = _asked(entry)
     if about is About.RESOURCE and disclosed:
         return [
@@ -99,6 +99,11 @@ def _subjects(entry: Entry, about: About) -> list[tuple[str, str]]:
         ]
     patients = _patients_of(disclosed) or _patient_asked(entry, about)
     return [(asked, patient) for patient in patients]
+
+
+def left(entry: Entry, touched: Touched) -> bool:
+    """Whether resources left the gateway: where it only observed, all of them did."""
+    return touched.outcome in _DISCLOSED or entry.would is not None
 
 
 def _patients_of(disclosed: list[Touched]) -> list[str]:
@@ -171,6 +176,8 @@ def _subtype(interaction: str) -> Json:
 def _authorization_events(entry: Entry, observer: Observer) -> Iterator[Json]:
     """One per patient and decision that read a Consent or denied; a permit without Consent is told by its RESTful event."""
     for judged in entry.decisions:
+        if entry.would is not None and judged.effect != "permit":
+            continue  # nothing was denied: the gateway only observed
         if judged.consents or judged.effect != "permit":
             for patient in dict.fromkeys(judged.patients):
                 yield _authorization(entry, judged, patient, observer)

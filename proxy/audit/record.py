@@ -101,7 +101,7 @@ class Record:
                 self._due.setdefault((recipient, patient), rule)
 
     def _noticed(self, status: int) -> tuple[Notice, ...]:
-        due = self._due if _outcome(status) == "permitted" else {}
+        due = self._due if outcome_of(status) == "permitted" else {}
         return tuple(Notice(*whom, why=why) for whom, why in sorted((due | self.notices).items()))
 
     def entry(self, status: int) -> Entry:
@@ -111,7 +111,7 @@ class Record:
             id=self.id,
             recorded=self.recorded,
             request_id=raw.request_id,
-            outcome=_outcome(status),
+            outcome=outcome_of(status),
             status=status,
             method=raw.method[:16],
             target=raw.target[:LONGEST_TARGET],
@@ -129,7 +129,7 @@ class Record:
             decisions=tuple(self.judged),
             touched=tuple(Touched(tuple(group), *fate) for fate, group in self.touched.items()),
             notices=self._noticed(status),
-            warnings=tuple(sorted(self.warned)) if _outcome(status) == "permitted" else (),
+            warnings=tuple(sorted(self.warned)) if outcome_of(status) == "permitted" else (),
             standing=self.standing,
         )
 
@@ -138,7 +138,8 @@ FAILURES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVA
 """What nobody decided; 501 was decided: the interaction is not served."""
 
 
-def _outcome(status: int) -> str:
+def outcome_of(status: int) -> str:
+    """The outcome of an answered request, by its HTTP status."""
     if status < HTTPStatus.BAD_REQUEST:
         return "permitted"
     return "failed" if status in FAILURES else "denied"

@@ -95,6 +95,8 @@ def _outcome(entry: Entry, patient: str) -> str:
     if entry.outcome != "permitted":
         return entry.outcome
     outcomes = {one.outcome for one in entry.touched if patient in one.patients}
+    if entry.would is not None and outcomes:
+        return "disclosed"  # whatever enforcement would have done
     return next(
         (one for one in ("redacted", "disclosed", "explained") if one in outcomes), "withheld"
     )

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import auditing
-from proxy.cli.options import Config, FhirVersion, Format, Since
+from proxy.audit.observed import observed_report
+from proxy.cli import auditing, examining, noticing
+from proxy.cli.options import As, Config, FhirVersion, Format, Since, Told
 from proxy.cli.telling import NOT_BEGUN, NOT_IN_ORDER, refusing, say
 from proxy.errors import Finding, UnusableError
 from proxy.settings import environment, load_settings
@@ -45,6 +46,23 @@ def report(
 
 
 @audit.command()
+def notices(
+    config: Config,
+    since: Since = "1970-01-01",
+    patient: Annotated[str, typer.Option(help="Of one patient only: `P1` or `Patient/P1`.")] = "",
+    form: As = Told.TEXT,
+) -> None:
+    """Show who is to be told of which access: the notices that the journal holds."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        start = auditing.instant_of(since, settings.zone)
+        about = f"Patient/{patient.removeprefix('Patient/')}" if patient else ""
+        found = list(noticing.notices_of(journal.entries(start), about))
+    say(noticing.as_json(found) if form is Told.JSON else noticing.as_text(found))
+
+
+@audit.command()
 def export(
     config: Config,
     since: Since = "1970-01-01",
@@ -58,3 +76,18 @@ def export(
         for line in auditing.exported(journal, settings, start, fhir_version.value):
             sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
+
+
+@audit.command()
+def observed(
+    config: Config,
+    since: Since = "1970-01-01",
+    form: As = Told.TEXT,
+) -> None:
+    """Tell what enforcement would have refused, withheld and redacted while `mode: observe`, by rule."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        start = auditing.instant_of(since, settings.zone)
+        told = observed_report(journal.entries(start))
+    say(examining.as_json(told) if form is Told.JSON else auditing.differences(told))

@@ -13,6 +13,7 @@ from rich.table import Table
 from proxy.app.delivery import NAME
 from proxy.audit.agent import Observer
 from proxy.audit.journal_file import JournalFile
+from proxy.audit.observed import ObservedReport
 from proxy.audit.report import Access, access_report, export
 from proxy.cli.running import address_of
 from proxy.errors import Finding, UnusableError
@@ -69,3 +70,18 @@ def exported(
     """Give the AuditEvents of the entries as lines of NDJSON."""
     observer = Observer(settings.public_url or address_of(settings), NAME)
     return export(journal.entries(since), observer, fhir_version)
+
+
+def differences(told: ObservedReport) -> str:
+    """Give the decision diff report as lines of text."""
+    return "\n".join(_differences(told))
+
+
+def _differences(told: ObservedReport) -> Iterator[str]:
+    yield f"{told.requests} requests observed, {told.unchanged} would be answered as they were"
+    parts = {"refused": told.refused, "withheld": told.withheld, "redacted": told.redacted}
+    for name, lines in parts.items():
+        for one in lines:
+            of = f" {one.resources} resources in" if one.resources else ""
+            yield f"{name}:{of} {one.requests} requests, {one.what} by {one.who}: {one.why}"
+            yield f"    for example entry {one.example}"

@@ -130,4 +130,7 @@ def _admit(case: Case, request: FhirRequest, record: Record) -> None:
     decision = decide_request(case, request.type)
     if not decision.permits:
         record.decide(decision)
+        if not case.closure.complete:
+            # A doubt about the caller matches every deny; that a look-up failed is no word about the caller (decisions §8).
+            raise OwnError("who the caller is could not be looked up")
         raise CallerError(Refusal.FORBIDDEN, "scope or role does not cover the interaction")

@@ -94,7 +94,8 @@ _TYPE = "[A-Z][A-Za-z]{0,63}"
 _ID = r"[A-Za-z0-9.-]{1,64}"
 _INSTANCE = f"/(?P<type>{_TYPE})/(?P<id>{_ID})"
 _READERS = ("GET", "HEAD")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+"""The methods of the FHIR REST interface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def interaction_of(
     """
     negotiation.refuse_headers(raw.headers, raw.repeated)
     path, text = split_target(raw.target)
-    request = _routed(raw.method, _below(path, base_path), types)
+    request = _routed(raw.method, below_base(path, base_path), types)
     negotiation.refuse_body(raw.method, raw.headers, raw.body)
     # `_format` overrides Accept (standards REST-6); its value is judged with the other parameters.
     if not any(name == "_format" for name, _ in pairs_of(raw, text)) and not (
@@ -165,8 +166,8 @@ def pairs_of(raw: RawRequest, text: str) -> tuple[query.Pair, ...]:
     return pairs
 
 
-def _below(path: str, base_path: str) -> str:
-    """Cut the base off a path; empty for the base itself."""
+def below_base(path: str, base_path: str) -> str:
+    """Cut the base off a path; empty for the base itself; CallerError outside it."""
     base = base_path.rstrip("/")
     if path != base and not path.startswith(f"{base}/"):
         raise CallerError(Refusal.NOT_FOUND, "the path is outside the FHIR base")
@@ -174,7 +175,7 @@ def _below(path: str, base_path: str) -> str:
 
 
 def _routed(method: str, path: str, types: frozenset[str]) -> FhirRequest:
-    if method not in _METHODS:
+    if method not in METHODS:
         raise CallerError(Refusal.METHOD, "not a method of the FHIR REST interface")
     for route in SERVED:
         found = route.path.fullmatch(path)

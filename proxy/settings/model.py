@@ -6,8 +6,9 @@ Unknown keys and unset required keys refuse to start, with file and line.
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from proxy.audit.notice import Folding
 from proxy.policy.terms import Label, Written
 from proxy.settings.sides import Identity, Secret, UpstreamSettings, Url
 
@@ -57,7 +58,7 @@ class FactSettings(Written):
 
 
 class Repository(Written):
-    """Where AuditEvents are delivered."""
+    """A FHIR base to which something is delivered."""
 
     url: Url
 
@@ -69,6 +70,30 @@ class AuditSettings(Written):
     repository: Repository | Literal["none"] = "none"
     on_failure: Literal["refuse"] = "refuse"
     retention_days: int = Field(7300, ge=1)
+
+
+class Webhook(Written):
+    """Where the privacy officer's notices are posted, signed with a secret of at least 32 characters."""
+
+    url: Url
+    secret: Secret
+
+
+class NoticeTexts(Written):
+    """What patients read; one constant text for each kind of message, never anything clinical."""
+
+    access: str = Field("Your health record was consulted.", min_length=1)
+    emergency: str = Field("Your health record was opened in an emergency.", min_length=1)
+    digest: str = Field("Your health record was consulted during the day.", min_length=1)
+
+
+class NoticeSettings(Written):
+    """Where notices go; without an address they stay in the journal."""
+
+    repository: Repository | Literal["none"] = "none"
+    patient: Folding = Field("each", description="one message an access, a person, or a day")
+    texts: NoticeTexts = NoticeTexts()
+    webhook: Webhook | Literal["none"] = "none"
 
 
 class Paging(Written):
@@ -104,11 +129,24 @@ class Settings(Written):
     policies: str
     facts: FactSettings = FactSettings()
     audit: AuditSettings = AuditSettings()
+    notices: NoticeSettings = NoticeSettings()
     paging: Paging = Paging()
     limits: Limits = Limits()
-    mode: Literal["enforce"] = "enforce"
+    mode: Literal["enforce", "observe"] = "enforce"
+    observe_acknowledged: Literal["answers leave unfiltered"] | None = Field(
+        None, description="`mode: observe` refuses to start without these very words"
+    )
     clock: str = Field("system", description="`system`, or an instant (RFC 3339) that tests fix")
     time_zone: str = "Europe/Paris"
+
+    @model_validator(mode="after")
+    def _observing_is_meant(self) -> "Settings":
+        if self.mode == "observe" and self.observe_acknowledged is None:
+            raise ValueError(
+                "`mode: observe` filters nothing; to say that this is meant, write "
+                "`observe_acknowledged: answers leave unfiltered`"
+            )
+        return self
 
     @field_validator("time_zone")
     @classmethod

@@ -51,6 +51,20 @@ class Metrics:
             ["fate"],
             registry=self.registry,
         )
+        self.observing = Gauge(
+            "proxy_observing",
+            "1 where answers leave unfiltered (`mode: observe`)",
+            registry=self.registry,
+        )
+        self.notice_deliveries = Counter(
+            "proxy_notice_deliveries",
+            "Attempts to deliver a notice",
+            ["fate"],
+            registry=self.registry,
+        )
+        self.notices_stuck = Gauge(
+            "proxy_notices_stuck", "Notices the receiver will not take", registry=self.registry
+        )
         self.stuck = Gauge(
             "proxy_audit_stuck", "AuditEvents the repository will not take", registry=self.registry
         )

@@ -6,7 +6,7 @@ fact look-ups have separate pools, so that neither can starve the other (archite
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -197,27 +197,55 @@ def event_sender(
     session: aiohttp.ClientSession, repository: str, headers: Mapping[str, str]
 ) -> Send:
     """Port of delivery: PUT of an AuditEvent under its id, POST where the id is empty; gives the status."""
+    return resource_sender(session, repository, headers, "AuditEvent")
 
-    async def send(event_id: str, body: bytes) -> int:
-        method, path = ("PUT", f"/AuditEvent/{event_id}") if event_id else ("POST", "/AuditEvent")
-        sent = {
-            "content-type": "application/fhir+json",
-            "accept": "application/fhir+json",
-            "prefer": "return=minimal",
-        }
-        try:
-            async with session.request(
-                method,
-                URL(repository + path, encoded=True),
-                data=body,
-                headers={**sent, **headers},
-                allow_redirects=False,
-            ) as response:
-                await response.read()
-                return response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamError(
-                f"the audit repository cannot be reached ({type(error).__name__})"
-            ) from None
+
+_WRITTEN = {
+    "content-type": "application/fhir+json",
+    "accept": "application/fhir+json",
+    "prefer": "return=minimal",
+}
+
+
+def resource_sender(
+    session: aiohttp.ClientSession, repository: str, headers: Mapping[str, str], rtype: str
+) -> Send:
+    """Port of delivery of resources of one type to a FHIR server."""
+
+    async def send(name: str, body: bytes) -> int:
+        method, path = ("PUT", f"/{rtype}/{name}") if name else ("POST", f"/{rtype}")
+        return await _sent(session, method, repository + path, body, {**_WRITTEN, **headers})
 
     return send
+
+
+def webhook_sender(session: aiohttp.ClientSession, url: str, sign: Callable[[bytes], str]) -> Send:
+    """Port of delivery to a webhook: POST of JSON with the id and the signature of the body in headers."""
+
+    async def send(name: str, body: bytes) -> int:
+        headers = {
+            "content-type": "application/json",
+            "x-gateway-notice": name,
+            "x-gateway-signature": sign(body),
+        }
+        return await _sent(session, "POST", url, body, headers)
+
+    return send
+
+
+async def _sent(
+    session: aiohttp.ClientSession, method: str, url: str, body: bytes, headers: Mapping[str, str]
+) -> int:
+    """The status of an answer whose body says nothing to us; `UpstreamError` if there was none."""
+    try:
+        async with session.request(
+            method,
+            URL(url, encoded=True),
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+        ) as response:
+            await response.read()
+            return response.status
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UpstreamError(f"the receiver cannot be reached ({type(error).__name__})") from None

@@ -26,6 +26,26 @@ READ_FROM_CLIENT = frozenset(
 READ_FROM_UPSTREAM = frozenset({"content-type"})
 """Upstream headers that the gateway understands. Validators, cookies, locations and hints never pass."""
 
+PASSED_UP = frozenset(
+    {
+        "accept",
+        "accept-charset",
+        "accept-language",
+        "content-type",
+        "if-match",
+        "if-modified-since",
+        "if-none-exist",
+        "if-none-match",
+        "prefer",
+    }
+)
+"""Client headers that go up where the gateway only observes: without them a write would mean something else."""
+
+PASSED_DOWN = frozenset(
+    {"content-location", "content-type", "etag", "last-modified", "location", "retry-after"}
+)
+"""Upstream headers that come down where the gateway only observes."""
+
 ALWAYS_SENT = {
     "cache-control": "no-store",
     "server": "gateway",
@@ -42,13 +62,15 @@ def request_id_of(text: str | None) -> str | None:
     return text if text and _REQUEST_ID.fullmatch(text) else None
 
 
-def understood(raw: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], frozenset[str]]:
-    """Client headers by lower-case name, and the names that came more than once."""
+def understood(
+    raw: Iterable[tuple[bytes, bytes]], names: frozenset[str] = READ_FROM_CLIENT
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Client headers of these names, in lower case, and the names that came more than once."""
     found: dict[str, str] = {}
     repeated: set[str] = set()
     for raw_name, raw_value in raw:
         name = raw_name.decode("latin-1").lower()
-        if name not in READ_FROM_CLIENT:
+        if name not in names:
             continue
         value = raw_value.decode("latin-1")
         if name in found:

@@ -18,7 +18,7 @@ from proxy.errors import ProxyError, Refusal
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.fhir.outcome import answer_of
 from proxy.wire.admin import Metrics, method_label
-from proxy.wire.headers import ALWAYS_SENT, request_id_of, understood
+from proxy.wire.headers import ALWAYS_SENT, READ_FROM_CLIENT, request_id_of, understood
 
 _LOG = structlog.get_logger("proxy.wire")
 
@@ -47,11 +47,18 @@ Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class PublicListener:
-    """Answers the public listener. `max_body` bytes, `concurrent` requests at once."""
+    """Answers the public listener. `max_body` bytes, `concurrent` requests at once, `reads` the headers that are understood."""
 
     def __init__(
-        self, enforcer: Enforcer, metrics: Metrics, max_body: int, concurrent: int
+        self,
+        enforcer: Enforcer,
+        metrics: Metrics,
+        max_body: int,
+        concurrent: int,
+        *,
+        reads: frozenset[str] = READ_FROM_CLIENT,
     ) -> None:
+        self._reads = reads
         self._enforcer = enforcer
         self._metrics = metrics
         self._max_body = max_body
@@ -61,7 +68,7 @@ class PublicListener:
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer."""
         began = time.perf_counter()
-        headers, repeated = understood(request.raw_headers)
+        headers, repeated = understood(request.raw_headers, self._reads)
         own_id = request_id_of(headers.get("x-request-id")) or secrets.token_hex(16)
         try:
             body = await self._body(request)

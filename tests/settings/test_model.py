@@ -19,7 +19,9 @@ def test_what_is_not_said_keeps_to_this_machine_and_closes(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "line", "names"),
     [
-        (LEAST + "mode: observe\n", 9, "mode"),
+        (LEAST + "mode: sleep\n", 9, "mode"),
+        (LEAST + "mode: observe\n", 2, "observe_acknowledged: answers leave unfiltered"),
+        (LEAST + "mode: observe\nobserve_acknowledged: yes please\n", 10, "observe_acknowledged"),
         (LEAST + "time_zone: Mars/Olympus\n", 9, "IANA"),
         (LEAST + "surprise: 1\n", 9, "surprise"),
         (LEAST + "listen: {port: 70000}\n", 9, "port"),
