@@ -1,9 +1,10 @@
 """A gateway over the embedded FHIR server with the samples, whose one issuer is a real OpenID Provider."""
 
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.stage import ROOT, SAMPLES, Reply, free_port
 EXCHANGE_S = 20
 COOL_DOWN_S = Freshness().cool_down
 KEYS_OUTLIVE_S = Freshness().max_age
+JOURNAL = "journal.db"
 KEYS_LIVE_S = Freshness().ttl
 
 
@@ -48,6 +50,13 @@ class Front:
     upstream_url: str
     steps: Steps
     session: aiohttp.ClientSession
+    journal: Path
+
+    def journalled(self) -> int:
+        """How many requests stand in its journal."""
+        with closing(sqlite3.connect(self.journal)) as journal:
+            found: int = journal.execute("SELECT count(*) FROM entry").fetchone()[0]
+        return found
 
     async def ask(
         self,
@@ -104,7 +113,7 @@ def written(
         "upstream": {"url": front.upstream_url, "fhir_version": "4.0.1"},
         "identity": {"issuers": [issuer]},
         "policies": str(ROOT / "policies" / "baseline"),
-        "audit": {"journal": "sqlite:///journal.db"},
+        "audit": {"journal": f"sqlite:///{front.journal}"},
     } | more
 
 
@@ -118,7 +127,7 @@ async def fronted(folder: Path) -> AsyncIterator[Front]:
     sandbox = await start_sandbox(store)
     try:
         async with providing(url) as provider, asking() as session:
-            front = Front(url, url, provider, sandbox.url, Steps(), session)
+            front = Front(url, url, provider, sandbox.url, Steps(), session, folder / JOURNAL)
             async with serving(folder, written(front, port), front.steps):
                 yield front
     finally:
@@ -126,38 +135,45 @@ async def fronted(folder: Path) -> AsyncIterator[Front]:
         store.close()
 
 
+def seconded(front: Front, folder: Path, port: int) -> Front:
+    """A second gateway of the same name, on another port, with its own journal and its own steps."""
+    listens = f"http://127.0.0.1:{port}/fhir"
+    return replace(front, listens=listens, journal=folder / JOURNAL, steps=Steps())
+
+
 @asynccontextmanager
 async def standing_at(front: Front, folder: Path, instant: float) -> AsyncIterator[Front]:
     """A second gateway of the same name, whose clock stands still at an instant (seconds since 1970)."""
     port = free_port()
     clock = datetime.fromtimestamp(instant, UTC).isoformat()
-    async with serving(folder, written(front, port, clock=clock), Steps()):
-        yield replace(front, listens=f"http://127.0.0.1:{port}/fhir")
+    second = seconded(front, folder, port)
+    async with serving(folder, written(second, port, clock=clock), second.steps):
+        yield second
 
 
 @asynccontextmanager
 async def beside(front: Front, folder: Path, provider: Provider) -> AsyncIterator[Front]:
     """A second gateway of the same name, which believes another provider."""
-    port, steps = free_port(), Steps()
-    base = f"http://127.0.0.1:{port}/fhir"
-    second = replace(front, listens=base, provider=provider, steps=steps)
-    async with serving(folder, written(second, port), steps):
+    port = free_port()
+    second = replace(seconded(front, folder, port), provider=provider)
+    async with serving(folder, written(second, port), second.steps):
         yield second
 
 
 @asynccontextmanager
 async def introspecting(front: Front, folder: Path) -> AsyncIterator[Front]:
     """A second gateway of the same name, which asks the provider about tokens it cannot read (RFC 7662)."""
-    port, steps = free_port(), Steps()
+    port = free_port()
+    second = seconded(front, folder, port)
     (folder / "secret").write_text(GATEWAY_SECRET)
     introspection = {
         "url": (await front.provider.discovered())["introspection_endpoint"],
         "client_id": "gateway",
         "client_secret": {"file": "secret"},
     }
-    configuration = written(front, port, of_issuer={"introspection": introspection})
-    async with serving(folder, configuration, steps):
-        yield replace(front, listens=f"http://127.0.0.1:{port}/fhir", steps=steps)
+    configuration = written(second, port, of_issuer={"introspection": introspection})
+    async with serving(folder, configuration, second.steps):
+        yield second
 
 
 @asynccontextmanager

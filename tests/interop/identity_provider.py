@@ -181,6 +181,13 @@ class Provider:
         }
         return await self._granted(endpoint, exchange | more, key)
 
+    async def refreshed(self, grant: Grant, client: str = "smart-app") -> Grant:
+        """The next token of somebody who gave an app `offline_access`."""
+        endpoint = (await self.discovered())["token_endpoint"]
+        exchange = {"grant_type": "refresh_token", "client_id": client}
+        exchange["refresh_token"] = grant.answer["refresh_token"]
+        return await self._granted(endpoint, exchange, None)
+
     def assertion(self, client: str, audience: str) -> str:
         """A client's authentication JWT (RFC 7523 section 2.2)."""
         now = int(time.time())

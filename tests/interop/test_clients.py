@@ -160,8 +160,10 @@ async def test_a_backend_service_gets_no_record_of_a_patient(front: Front) -> No
     assert (await front.ask("Observation?patient=camille", token)).status == 403
 
 
-@pytest.mark.parametrize("person", ["care-team-nurse", "patient"])
-async def test_fhir_kit_client_with_the_token_of_a_person(front: Front, person: str) -> None:
+@pytest.mark.parametrize(("person", "post"), [("care-team-nurse", False), ("patient", True)])
+async def test_fhir_kit_client_with_the_token_of_a_person(
+    front: Front, person: str, post: bool
+) -> None:
     scope = "launch/patient patient/*.read" if person == "patient" else "user/*.read"
     wanted = {
         "base": front.url,
@@ -169,6 +171,7 @@ async def test_fhir_kit_client_with_the_token_of_a_person(front: Front, person: 
         "read": ["Patient", "camille"],
         "absent": ["Patient", ABSENT],
         "search": ["Observation", {"patient": "camille", "_count": PAGE}],
+        "post": post,
     }
     found = await asked("backend_service.mjs", wanted)
     assert (found["read"], found["absent"]) == ("Patient/camille", 404)

@@ -143,6 +143,15 @@ async def test_an_id_token_is_no_access_token(front: Front) -> None:
     assert_not_believed(await front.ask("Patient/camille", granted.answer["id_token"]))
 
 
+async def test_a_refresh_token_gives_the_next_token_and_no_access(front: Front) -> None:
+    scope = f"{CLINICIAN} offline_access"
+    granted = await front.provider.logged_in("care-team-physician", scope, prompt="consent")
+    assert_not_believed(await front.ask("Patient/camille", granted.answer["refresh_token"]))
+    following = await front.provider.refreshed(granted)
+    assert following.token != granted.token
+    assert (await front.ask("Patient/camille", following.token)).status == 200
+
+
 async def test_one_letter_changed_is_refused(front: Front) -> None:
     token = (await front.provider.logged_in("care-team-physician", CLINICIAN)).token
     head, body, signature = token.split(".")
@@ -196,7 +205,7 @@ class Load:
 async def test_keys_rotate_while_requests_run(front: Front) -> None:
     provider = front.provider
     old = await provider.logged_in("care-team-physician", CLINICIAN)
-    load = Load(front, [old])
+    load, written = Load(front, [old]), front.journalled()
     async with asyncio.TaskGroup() as group:
         for _ in range(ASKERS):
             group.create_task(load.ask())
@@ -205,6 +214,7 @@ async def test_keys_rotate_while_requests_run(front: Front) -> None:
         finally:
             load.is_over = True
     assert (len(load.statuses) >= 4 * ANSWERS, set(load.statuses)) == (True, {200})
+    assert front.journalled() - written == len(load.statuses)
     assert old.kid != new.kid
     await retired(front, old, new)
 
@@ -245,6 +255,19 @@ def retitled(token: str, kid: str) -> str:
     _, rest = token.split(".", 1)
     head = json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": kid}).encode()
     return f"{base64.urlsafe_b64encode(head).rstrip(b'=').decode()}.{rest}"
+
+
+async def test_a_key_that_signs_unannounced_is_known_after_the_cool_down(front: Front) -> None:
+    front.steps.ahead_s += KEYS_LIVE_S + 1
+    before = await front.provider.logged_in("care-team-physician", CLINICIAN)
+    assert (await front.ask("Patient/camille", before.token)).status == 200  # keys are fetched
+    await front.provider.rotate("publish")
+    await front.provider.rotate("switch")
+    granted = await front.provider.logged_in("care-team-physician", CLINICIAN)
+    assert_not_believed(await front.ask("Patient/camille", granted.token))
+    front.steps.ahead_s += COOL_DOWN_S
+    assert (await front.ask("Patient/camille", granted.token)).status == 200
+    await front.provider.rotate("retire")
 
 
 async def test_a_storm_of_unknown_keys_costs_one_fetch(front: Front) -> None:

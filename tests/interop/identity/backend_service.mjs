@@ -1,6 +1,6 @@
 // A backend service on the real `fhir-kit-client` (npm): SMART discovery, `private_key_jwt` (SMART Backend Services), reads, searches, pages.
 //
-// Input: JSON on standard input, {base, client, scope, key, token, read: [type, id], absent: [type, id], search: [type, parameters]};
+// Input: JSON on standard input, {base, client, scope, key, token, read: [type, id], absent: [type, id], search: [type, parameters], post};
 // `key` is a PEM file. A given `token` is used as it stands: a person's. Output: what the client saw, as JSON.
 import { readFile } from 'node:fs/promises';
 import { json } from 'node:stream/consumers';
@@ -37,9 +37,9 @@ async function statusOf(client, [resourceType, id]) {
   }
 }
 
-async function pagesOf(client, [resourceType, searchParams]) {
+async function pagesOf(client, [resourceType, searchParams], postSearch) {
   const pages = [];
-  let bundle = await client.search({ resourceType, searchParams });
+  let bundle = await client.search({ resourceType, searchParams, options: { postSearch } });
   while (bundle) {
     pages.push((bundle.entry ?? []).map(({ resource }) => `${resource.resourceType}/${resource.id}`));
     bundle = await client.nextPage({ bundle });
@@ -57,5 +57,5 @@ console.log(JSON.stringify({
   endpoints: { authorize: endpoints.authorizeUrl, token: endpoints.tokenUrl },
   read: `${read.resourceType}/${read.id}`,
   absent: await statusOf(client, wanted.absent),
-  pages: await pagesOf(client, wanted.search),
+  pages: await pagesOf(client, wanted.search, wanted.post ?? false),
 }));
