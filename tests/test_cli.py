@@ -23,6 +23,8 @@ import structlog
 from aiohttp import web
 
 from proxy import cli
+from proxy.audit.entry import Entry, Notice
+from proxy.cli.noticing import as_json, as_text, notices_of
 from proxy.identity.development import development_keys, development_token
 from proxy.sandbox.samples import load_samples
 from proxy.sandbox.server import start_sandbox
@@ -657,3 +659,22 @@ def test_a_comparison_that_cannot_be_made_is_one_line(
     (tmp_path / "journal.db").touch()
     ran = run("check", ROOT / "policies/ihe-pcf/deny", *arguments)
     assert (ran.code, len(ran.complaints)) == (1, 1)
+
+
+def test_notices_are_told_by_patient() -> None:
+    notices = (Notice("patient", "Patient/a", "reads"), Notice("privacy-officer", "", "reads"))
+    entry = Entry("e1", 0.0, "r", "permitted", 200, "GET", "/", notices=notices)
+    told = as_text(notices_of([entry], "")).splitlines()
+    assert told == [
+        "1970-01-01T00:00:00.000+00:00 patient of Patient/a: reads, by unknown",
+        "1970-01-01T00:00:00.000+00:00 privacy-officer of nobody: reads, by unknown",
+    ]
+    assert [one["why"] for one in json.loads(as_json(notices_of([entry], "Patient/a")))] == [
+        "reads"
+    ]
+    assert as_text(notices_of([entry], "Patient/b")) == "no notices"
+
+
+async def test_a_journal_without_notices_says_so(used: Path, run: Run) -> None:
+    ran = run("audit", "notices", "--config", used, "--patient", "camille")
+    assert (ran.code, ran.out.strip()) == (0, "no notices")

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 
 from proxy.app.ground import Ground
@@ -28,10 +29,15 @@ def start_delivery(
     pace = Pace(jitter=random.random, tell=tell)
     send = ground.wires.event_sender(repository.url.rstrip("/"))
     observer = Observer(ground.public_url, NAME)
-    # The one background task; the exit stack keeps it and waits for its end.
-    task = asyncio.create_task(
-        deliver(journal.file, send, observer, stop, pace, ground.definitions.fhir_version)
-    )
+    work = deliver(journal.file, send, observer, stop, pace, ground.definitions.fhir_version)
+    in_background(work, stop, stack)
+
+
+def in_background(
+    work: Coroutine[object, object, None], stop: asyncio.Event, stack: AsyncExitStack
+) -> None:
+    """Starts what runs until `stop` is set; the exit stack keeps the task, stops it and waits for its end."""
+    task = asyncio.create_task(work)
 
     async def end() -> None:
         stop.set()

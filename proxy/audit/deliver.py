@@ -91,28 +91,65 @@ async def deliver(
     fhir_version: str = "4.0.1",
 ) -> None:
     """Deliver until `stop` is set: oldest entries first, a few side by side."""
-    courier = _Courier(outbox, send, observer, stop, pace, fhir_version)
+    courier = _Courier(outbox, Carrier(send, stop, pace), observer, fhir_version)
     failures = 0
     while not stop.is_set():
         try:
             found = await courier.round()
         except OwnError:  # the journal's own trouble: readiness tells it, delivery waits
             failures += 1
-            await _rest(stop, pace.delay(failures))
+            await rest(stop, pace.delay(failures))
             continue
         failures = 0
         if not found:
-            await _rest(stop, pace.idle_s)
+            await rest(stop, pace.idle_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Carries one resource until there is a final answer; `nameless`: to who refuses ids of clients, without its id."""
+
+    send: Send
+    stop: asyncio.Event
+    pace: Pace
+    nameless: bool = True
+
+    async def settled(self, name: str, body: bytes) -> int | None:
+        """The final status, however many attempts it took; None when stopped before there was one."""
+        attempt = 0
+        while True:
+            status = await self._attempt(name, body)
+            fate = fate_of(status)
+            self.pace.tell(fate)
+            if fate is not Fate.AGAIN:
+                return status
+            attempt += 1
+            await rest(self.stop, self.pace.delay(attempt))
+            if self.stop.is_set():
+                return None
+
+    async def _attempt(self, name: str, body: bytes) -> int:
+        try:
+            status = await self.send(name, body)
+            if status not in _TO_POST or not self.nameless:
+                return status
+            resource = orjson.loads(body)
+            del resource["id"]
+            return await self.send("", orjson.dumps(resource))
+        except UpstreamError:
+            return _NO_ANSWER
 
 
 @dataclass(frozen=True, slots=True)
 class _Courier:
     outbox: Outbox
-    send: Send
+    carrier: Carrier
     observer: Observer
-    stop: asyncio.Event
-    pace: Pace
     fhir_version: str
+
+    @property
+    def pace(self) -> Pace:
+        return self.carrier.pace
 
     async def round(self) -> bool:
         """Deliver one batch and note it in the journal; whether there was any."""
@@ -150,10 +187,10 @@ class _Courier:
             return f"its events are not valid: {type(error).__name__}"
         refusals = []
         for event in events:
-            status = await self._settled(event)
+            status = await self.carrier.settled(event["id"], orjson.dumps(event))
             if status is None:
                 return None
-            if _fate(status) is Fate.STUCK:
+            if fate_of(status) is Fate.STUCK:
                 refusals.append(f"the repository answered {status} to {event['id']}")
         return "; ".join(refusals)
 
@@ -164,30 +201,6 @@ class _Courier:
             model.model_validate(event)
         return events
 
-    async def _settled(self, event: Json) -> int | None:
-        """The final status, however many attempts it took; None when stopped before there was one."""
-        attempt = 0
-        while True:
-            status = await self._attempt(event)
-            fate = _fate(status)
-            self.pace.tell(fate)
-            if fate is not Fate.AGAIN:
-                return status
-            attempt += 1
-            await _rest(self.stop, self.pace.delay(attempt))
-            if self.stop.is_set():
-                return None
-
-    async def _attempt(self, event: Json) -> int:
-        try:
-            status = await self.send(event["id"], orjson.dumps(event))
-            if status not in _TO_POST:
-                return status
-            nameless = {name: value for name, value in event.items() if name != "id"}
-            return await self.send("", orjson.dumps(nameless))
-        except UpstreamError:
-            return _NO_ANSWER
-
 
 @cache
 def _model(module: str) -> type[BaseModel]:
@@ -196,14 +209,15 @@ def _model(module: str) -> type[BaseModel]:
     return model
 
 
-def _fate(status: int) -> Fate:
+def fate_of(status: int) -> Fate:
+    """What an HTTP status means for what was sent."""
     if 200 <= status <= 299:  # noqa: PLR2004  HTTP: success
         return Fate.TAKEN
     is_final = 400 <= status <= 499 and status not in _REPAIRABLE  # noqa: PLR2004  HTTP: client error
     return Fate.STUCK if is_final else Fate.AGAIN
 
 
-async def _rest(stop: asyncio.Event, seconds: float) -> None:
+async def rest(stop: asyncio.Event, seconds: float) -> None:
     """Wait, but no longer than until `stop`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -15,6 +15,7 @@ from proxy.wire.client import (
     event_sender,
     fetch_json,
     session_of,
+    webhook_sender,
 )  # fmt: skip
 from tests.stage import serving
 
@@ -190,6 +191,24 @@ async def test_an_event_goes_under_its_id_or_as_a_new_one() -> None:
     async with session_of(1, 1) as session:
         with pytest.raises(UpstreamError):
             await event_sender(session, "http://127.0.0.1:1", {})("gw-1", b"{}")
+
+
+async def test_a_webhook_hears_the_id_and_the_signature_and_none_of_our_credentials() -> None:
+    heard: list[tuple[str, bytes, str, str, bool]] = []
+
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        named, signed = (request.headers[f"x-gateway-{one}"] for one in ("notice", "signature"))
+        body = await request.read()
+        heard.append((request.method, body, named, signed, "authorization" in request.headers))
+        return web.Response(status=302, headers={"location": "http://127.0.0.1:1/"})
+
+    async with session_of(1, 2) as session, serving(respond) as url:
+        send = webhook_sender(session, url, lambda body: f"signed {body.decode()}")
+        assert await send("gw-1", b"{}") == 302
+    assert heard == [("POST", b"{}", "gw-1", "signed {}", False)]
+    async with session_of(1, 1) as session:
+        with pytest.raises(UpstreamError):
+            await webhook_sender(session, "http://127.0.0.1:1", lambda _: "")("gw-1", b"{}")
 
 
 def test_basic_authentication_is_utf8() -> None:
