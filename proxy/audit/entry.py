@@ -1,5 +1,7 @@
 """The journal entry: the whole true record of one request; the AuditEvent is one view of it (BALP §9)."""
 
+from enum import Enum
+
 import msgspec
 
 
@@ -82,6 +84,9 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     """(patient, Consent) where there are several patients."""
     evidence: tuple[Evidence, ...] = ()
 
+    grants: tuple[str, ...] = ()
+    """Ids of the break-glass grants without which it would be a denial."""
+
     def consents_of(self, patient: str) -> tuple[str, ...]:
         """The Consents of one patient that were read."""
         if not self.whose:
@@ -98,6 +103,38 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     """`Patient/id`; empty where what left is about nobody."""
     why: str
     """The rule that obliges, or what else calls for the notice (`break-glass-start`)."""
+
+
+class GrantAct(Enum):
+    """What became of a break-glass grant in one request."""
+
+    STARTED = "started"
+    USED = "used"
+    ENDED = "ended"
+    EXPIRED = "expired"
+    REVIEWED = "reviewed"
+
+
+class GrantNote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One act on one break-glass grant (decisions §9). Times are seconds since the epoch, `reason` is `system#code`.
+
+    The acts that can open a grant, `started` and `used` of one that a token's purpose makes, say all of it.
+    """
+
+    act: GrantAct
+    id: str
+    patient: str
+    """`Patient/id`."""
+    issuer: str = ""
+    subject: str = ""
+    client_id: str = ""
+    fhir_user: str = ""
+    opened: float = 0.0
+    expires: float = 0.0
+    reason: str = ""
+    text: str = ""
+    """The justification of a start, the note of a review."""
+    trusted: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -135,3 +172,5 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who is to be told; they are delivered from here, and so are as durable as the entry."""
     warnings: tuple[str, ...] = ()
     """What the reader was told with the data."""
+    grants: tuple[GrantNote, ...] = ()
+    """Break-glass grants that this request opened, used, ended or reviewed."""

@@ -19,7 +19,8 @@ import msgspec
 from proxy.audit.chain import Head as ChainHead
 from proxy.audit.chain import first_hash, next_hash, origin_of
 from proxy.audit.credential import without_credentials
-from proxy.audit.entry import Entry
+from proxy.audit.entry import Entry, GrantNote
+from proxy.audit.grants import index
 from proxy.audit.journal_file import JournalFile, connect
 from proxy.errors import OwnError
 
@@ -42,6 +43,7 @@ class _Pending(NamedTuple):
     recorded: float
     body: bytes
     future: Future
+    grants: tuple[GrantNote, ...] = ()
 
 
 class _Head(NamedTuple):
@@ -86,7 +88,7 @@ class SqliteJournal:
             # At once when nothing was written lately; otherwise commits keep a distance, and share the disk's work.
             wait = self._handed_over + self._window_s - loop.time()
             loop.call_later(max(0.0, wait), self._hand_over, loop)
-        gathered.append(_Pending(entry.id, entry.recorded, encoded(entry), future))
+        gathered.append(_Pending(entry.id, entry.recorded, encoded(entry), future, entry.grants))
         await future
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -150,7 +152,10 @@ class SqliteJournal:
         for position, pending in enumerate(batch, length + 1):
             digest = next_hash(digest, pending.body)
             values += self._writer, position, pending.id, pending.recorded, pending.body, digest
-        self._connection.execute(_insert_statement(len(batch)), values)
+        if any(pending.grants for pending in batch):
+            _insert_indexed(self._connection, batch, values)
+        else:
+            self._connection.execute(_insert_statement(len(batch)), values)
         self._head = _Head(length + len(batch), digest)
 
     def _refuse_waiting(self) -> None:
@@ -190,6 +195,17 @@ def _insert_statement(rows: int) -> str:
     row = f"({', '.join('?' * _COLUMNS)})"
     values = ", ".join([row] * rows)
     return f"INSERT INTO entry (writer, position, id, recorded, entry, hash) VALUES {values}"  # noqa: S608  placeholders only
+
+
+def _insert_indexed(
+    connection: sqlite3.Connection, batch: list[_Pending], values: list[str | int | float | bytes]
+) -> None:
+    """The batch, and where its entries speak of grants, in one transaction."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        last = connection.execute(_insert_statement(len(batch)), values).lastrowid or 0
+        for seq, pending in enumerate(batch, last - len(batch) + 1):
+            index(connection, seq, pending.grants)
 
 
 def _registered(connection: sqlite3.Connection, writer: str) -> _Head:

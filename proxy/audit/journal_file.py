@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.audit import grants
 from proxy.audit.chain import Break, Chain, Head, Link, verify
 from proxy.audit.entry import Entry
 from proxy.audit.report import concerns
@@ -86,7 +87,7 @@ def connect(path: Path, patience_s: float) -> sqlite3.Connection:
     _enter_wal(connection, patience_s)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
+    connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA + grants.SCHEMA + "COMMIT;")
     return connection
 
 

@@ -3,15 +3,27 @@
 The one mutable value of the flow. Nothing is taken away from it: a failure half-way leaves what was known (BALP-16).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeAlias
 
-from proxy.audit.entry import Actor, Entry, Evidence, Judged, Notice, Standing, Touched
+from proxy.audit.entry import (
+    Actor,
+    Entry,
+    Evidence,
+    GrantAct,
+    GrantNote,
+    Judged,
+    Notice,
+    Standing,
+    Touched,
+)
 from proxy.decision import model as decision_model
 from proxy.decision.case import Case
 from proxy.decision.model import Decision
 from proxy.errors import ProxyError
+from proxy.facts.grant import Grant
 from proxy.fhir.coding import Coding
 from proxy.fhir.interaction import FhirRequest, RawRequest
 from proxy.identity.principal import Principal
@@ -51,6 +63,9 @@ class Record:
     """Notices that the resources oblige; they count if an answer is given at all."""
     warned: set[str] = field(default_factory=set)
     """What the reader is told with what leaves."""
+    grants: list[GrantNote] = field(default_factory=list)
+    """Grants that this request opened, ended or reviewed."""
+    _used: dict[str, Grant] = field(default_factory=dict)
     _known: dict[tuple[int, tuple[str, ...]], tuple[int, Decision]] = field(default_factory=dict)
     """By identity: decisions of one request are memoised, and hashing one reads all its reasons."""
 
@@ -87,11 +102,26 @@ class Record:
             self.warned |= decision.obligations.warn
             if decision.obligations.notify:
                 self._oblige(decision, patients)
+            self.use(decision.grants)
         return self.touched.setdefault((outcome, patients, redacted, index), [])
 
     def notify(self, recipient: str, patient: str, why: str) -> None:
         """Somebody is to be told of this request, whatever becomes of it; once a recipient and patient."""
         self.notices.setdefault((recipient, patient), why)
+
+    def use(self, grants: Iterable[Grant]) -> None:
+        """Break-glass grants that this request needed: who is under them is told, and the privacy officer."""
+        for grant in grants:
+            if self._used.setdefault(grant.id, grant) is grant:
+                for recipient in ("patient", "privacy-officer"):
+                    self._due.setdefault((recipient, grant.patient), "break-glass-use")
+
+    def _granted(self, status: int) -> tuple[GrantNote, ...]:
+        """What became of grants; of a request that was refused or failed, nothing did."""
+        if outcome_of(status) != "permitted":
+            return ()
+        used = (note_of(one, GrantAct.USED) for one in self._used.values())
+        return (*self.grants, *used)
 
     def _oblige(self, decision: Decision, patients: tuple[str, ...]) -> None:
         """The notices of a resource that leaves; where it is about nobody, no patient can be told."""
@@ -131,6 +161,7 @@ class Record:
             notices=self._noticed(status),
             warnings=tuple(sorted(self.warned)) if outcome_of(status) == "permitted" else (),
             standing=self.standing,
+            grants=self._granted(status),
         )
 
 
@@ -155,6 +186,7 @@ def _judged(decision: Decision, patients: tuple[str, ...]) -> Judged:
         whose=tuple(sorted(decision.whose)),
         patients=patients,
         evidence=tuple(map(_evidence, decision.evidence)),
+        grants=tuple(one.id for one in decision.grants),
     )
 
 
@@ -181,6 +213,25 @@ def standing_of(case: Case) -> Standing:
         roles=_codings(case.closure.roles - case.principal.roles),
         organization_types=_codings(case.closure.organization_types),
         purposes=tuple(sorted(case.purposes)),
+    )
+
+
+def note_of(grant: Grant, act: GrantAct, text: str = "") -> GrantNote:
+    """An act on a grant, with all that the grant is."""
+    holder = grant.holder
+    return GrantNote(
+        act=act,
+        id=grant.id,
+        patient=grant.patient,
+        issuer=holder.issuer,
+        subject=holder.subject,
+        client_id=holder.client_id,
+        fhir_user=holder.fhir_user,
+        opened=grant.opened,
+        expires=grant.expires,
+        reason=grant.reason,
+        text=text,
+        trusted=grant.trusted,
     )
 
 
