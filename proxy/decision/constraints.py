@@ -28,7 +28,8 @@ from proxy.fhir.envelope import UNTOLD, Envelope
 BREAK_GLASS = "BTG"
 
 _ACTIONS = frozenset({"collect", "access", "use", "disclose", "correct"})
-_TYPES = frozenset({"http://hl7.org/fhir/resource-types", "http://hl7.org/fhir/fhir-types"})
+RESOURCE_TYPES = frozenset({"http://hl7.org/fhir/resource-types", "http://hl7.org/fhir/fhir-types"})
+"""Code systems of resource types, in which `Resource` is any."""
 _PROFILES = frozenset({"urn:ietf:rfc:3986", "http://hl7.org/fhir/structure-definition"})
 # Whom an author element can hide: a named author of the first kind may be behind a reference of the second.
 _BEHIND: dict[str, frozenset[str]] = {
@@ -241,7 +242,7 @@ def _is_cleared(stated: _Labels, own: _Labels) -> bool:
 
 def _of_class(stated: Coding, envelope: Envelope) -> bool | None:
     """Hold a resource type or a profile (R4 `class`, R5 `resourceType`); document formats cannot be told."""
-    if stated.system in _TYPES:
+    if stated.system in RESOURCE_TYPES:
         return stated.code in (envelope.type, "Resource")
     if stated.system in _PROFILES:
         profile = stated.code.partition("|")[0]

@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 
 from proxy.decision.applicable import Applicable, Live, Rule, applicable
 from proxy.decision.constraints import BREAK_GLASS, Context, Question
+from proxy.decision.contents import Contents, contents_of
 from proxy.decision.model import Reason, Verdict
 from proxy.decision.terminology import most_specific
 from proxy.facts.actors import names_caller
@@ -90,6 +91,14 @@ def consent_verdict(
     return prepared.steady or _judged(prepared, question, combine)
 
 
+class _Heard(NamedTuple):
+    """Whom to hear: not computable, able to speak, and silent whatever the resource is."""
+
+    unknown: tuple[ConsentDirective, ...]
+    contents: Contents
+    silent: tuple[ConsentDirective, ...]
+
+
 class _Prepared(NamedTuple):
     """Consents reduced to one request; `explicit` (break-glass only): with BTG taken literally (law 5).
 
@@ -97,8 +106,8 @@ class _Prepared(NamedTuple):
     """
 
     consents: frozenset[str]
-    all: Applicable
-    explicit: Applicable | None
+    all: _Heard
+    explicit: _Heard | None
     steady: ConsentVerdict | None = None
 
 
@@ -114,17 +123,20 @@ def _prepared(
     by_date = combine == "most-recent"
     consents = in_force(directives, instant, by_date=by_date)
     context = Context(closure.value, action, most_specific(purposes), instant.now)
-    explicit = (
-        applicable(consents, context._replace(exact=True), by_date=by_date)
-        if BREAK_GLASS in context.purposes
-        else None
-    )
-    whole = applicable(consents, context, by_date=by_date)
-    prepared = _Prepared(consents.references, whole, explicit)
-    if any(each.asks_content for each in (whole, explicit) if each is not None):
+    contexts = [context]
+    if BREAK_GLASS in context.purposes:
+        contexts.append(context._replace(exact=True))
+    applied = [applicable(consents, one, by_date=by_date) for one in contexts]
+    whole, *explicit = map(_heard_in, applied)
+    prepared = _Prepared(consents.references, whole, explicit[0] if explicit else None)
+    if any(one.asks_content for one in applied):
         return prepared
     nothing = Question(closure.value, action, purposes, _NO_RESOURCE, instant.now, UTC)
     return prepared._replace(steady=_judged(prepared, nothing, combine))
+
+
+def _heard_in(consents: Applicable) -> _Heard:
+    return _Heard(consents.unknown, contents_of(consents.rules), consents.silent)
 
 
 def _judged(prepared: _Prepared, question: Question, combine: Combination) -> ConsentVerdict:
@@ -150,11 +162,12 @@ class _Combined(NamedTuple):
     voices: tuple[_Voice, ...] = ()
 
 
-def _combined(consents: Applicable, question: Question, combine: Combination) -> _Combined:
+def _combined(consents: _Heard, question: Question, combine: Combination) -> _Combined:
     """Unknown before deny before permit before silence; order never matters."""
     if consents.unknown:
         return _Combined(Verdict.UNKNOWN, tuple(_not_computable(one) for one in consents.unknown))
-    voices = [voice for rule in consents.rules if (voice := _heard(rule, question)) is not None]
+    rules = consents.contents.for_resource(question.envelope)
+    voices = [voice for rule in rules if (voice := _heard(rule, question)) is not None]
     speaking = [voice for voice in voices if not voice.silent]
     if combine == "most-recent":
         speaking = _latest(speaking)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -119,7 +119,7 @@ def role(code: str) -> Coding:
     return Coding(PARTICIPATION, code)
 
 
-actors = st.sampled_from(
+actors = st.sampled_from([Actor(DR), Actor(RIVAL), Actor(identifier=OTHER_BADGE)]) | st.sampled_from(
     [
         *(Actor(one, role=role("IRCP")) for one in (DR, RIVAL, HOUSE, "Organization/other", "Device/d")),
         Actor(DR), Actor(RIVAL, BADGE), Actor("Patient/camille"), Actor("RelatedPerson/m"),
@@ -172,17 +172,19 @@ ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
 }
 names: st.SearchStrategy[list[str]] = st.one_of(
     st.just([]),
-    st.just([]),
-    st.lists(
-        st.sampled_from(["actors", "actors", "purposes", "labels", *ELEMENTS]), max_size=2, unique=True
-    ),
-)  # fmt: skip
+    st.just(["actors"]),
+    st.lists(st.sampled_from(["actors", *ELEMENTS]), min_size=1, max_size=2, unique=True),
+)
 
 
 @st.composite
 def provisions(draw: st.DrawFn, depth: int = 3) -> Provision:
     stated = {name: draw(ELEMENTS[name]) for name in draw(names)}
-    below = draw(st.lists(provisions(depth - 1), max_size=2)) if depth > 1 else []
+    below = (
+        draw(st.lists(provisions(depth - 1), max_size=2))
+        if depth > 1 and draw(st.booleans())
+        else []
+    )
     return Provision(
         "provision", draw(st.sampled_from(Effect)), period=draw(periods), provisions=tuple(below), **stated
     )  # fmt: skip
@@ -331,7 +333,7 @@ def envelopes(draw: st.DrawFn) -> list[Envelope]:
 class World:
     """Whatever a case may be asked, and in which order."""
 
-    compiled: CompiledPolicies
+    compiled: CompiledPolicies = field(repr=False)
     principal: Principal
     closure: ActorClosure
     interaction: str
