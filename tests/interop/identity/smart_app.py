@@ -59,12 +59,12 @@ def main() -> None:
     client.handle_callback(sys.stdin.readline().strip())
     search = Observation.where({"patient": client.patient_id, "_count": wanted["count"]})
     pages = [
-        [entry.resource.relative_path() for entry in bundle.entry or []]
+        [entry.resource.relativePath() for entry in bundle.entry or []]
         for bundle in search.perform_iter(client.server)
     ]
     found = {
         "context": client.patient_id,
-        "read": client.patient.relative_path(),
+        "read": client.patient.relativePath(),
         "absent": absent(client, wanted["absent"]),
         "pages": pages,
     }
