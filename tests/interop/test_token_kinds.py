@@ -181,3 +181,22 @@ async def test_a_bound_token_is_no_bearer_token_though_its_proof_comes_along(fro
     token = (await bound(front, key)).token
     proof = key.proof("GET", f"{front.url}/{TARGET}", token)
     assert (await front.ask(TARGET, token, headers={"DPoP": proof})).status == 401
+
+
+# ---- both ------------------------------------------------------------------------------------------------------------
+
+
+@OPAQUE
+async def test_an_opaque_token_may_be_bound_too(asking: Front) -> None:
+    key = ProofKey()
+    granted = await asking.provider.logged_in(
+        "care-team-physician", CLINICIAN, client="smart-app-opaque", key=key
+    )
+    url = f"{asking.url}/{TARGET}"
+    proof = key.proof("GET", url, granted.token)
+    assert (await shown(asking, granted.token, proof)).status == 200
+    assert (await shown(asking, granted.token, proof)).status == 401
+    other = ProofKey().proof("GET", url, granted.token)
+    assert (await shown(asking, granted.token, other)).status == 401
+    for scheme in ("Bearer", "DPoP"):
+        assert (await asking.ask(TARGET, granted.token, scheme=scheme)).status == 401
