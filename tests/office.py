@@ -13,7 +13,6 @@ from yarl import URL
 from proxy import app, settings
 from proxy.audit.entry import Entry
 from proxy.audit.journal_file import JournalFile
-from proxy.enforcement.house import House
 from proxy.settings.model import Admin, Reviewers
 from tests.stage import (
     Json,
@@ -53,9 +52,11 @@ class Office:
     journal: JournalFile
     upstream: Upstream
 
-    @property
-    def house(self) -> House:
-        return self.gateway.enforcement._house
+    async def stored(self, reference: str) -> Json:
+        """A resource as upstream holds it."""
+        async with self.session.get(f"{self.upstream.url}/{reference}") as answer:
+            found: Json = orjson.loads(await answer.read())
+            return found
 
     async def ask(
         self,
@@ -91,6 +92,7 @@ async def opened(folder: Path, *extra: bytes) -> AsyncIterator[Office]:
     """An office over the sample records and more; its files live in `folder`."""
     upstream = Upstream(world_of(*extra))
     async with serving(upstream.respond) as url, aiohttp.ClientSession() as session:
+        upstream.url = url
         port = free_port()
         read = settings.load_settings(configuration(folder, url, port, 0), {})
         admin = Admin(port=0, reviewers=Reviewers(roles=("v3-RoleClass#REVIEWER",)))

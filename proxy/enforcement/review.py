@@ -5,14 +5,14 @@ CDS service `patient-consent-consult` (`cds_hooks`). Who may not review is refus
 use is recorded before its answer leaves: who asked, as whom, and every resource whose fate was told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import orjson
 
 from proxy.audit.entry import Entry
 from proxy.audit.record import Record
-from proxy.enforcement import authzen
+from proxy.enforcement import authzen, cds_hooks
 from proxy.enforcement.consultation import (
     JSON,
     Consult,
@@ -52,10 +52,16 @@ CONSULTATIONS: Mapping[tuple[str, str], Consult] = {
     ("POST", "/explain"): explained,
     ("POST", authzen.EVALUATION): authzen.evaluation,
     ("POST", authzen.EVALUATIONS): authzen.evaluations,
+    ("POST", cds_hooks.CONSULT): cds_hooks.consult,
 }
 """Method and path of each form of question; only reviewers are answered."""
 
-ROUTES = tuple(CONSULTATIONS)
+DISCOVERIES: Mapping[tuple[str, str], Callable[[], object]] = {
+    ("GET", cds_hooks.DISCOVERY): cds_hooks.discovery,
+}
+"""Documents that say what may be asked; they tell nothing of anybody, and need no token."""
+
+ROUTES = (*CONSULTATIONS, *DISCOVERIES)
 """Methods and paths of the reviewer API."""
 
 
@@ -90,6 +96,8 @@ class Review:
     async def _told(self, raw: RawRequest, record: Record) -> Told:
         """The answer, and what the journal keeps of the question."""
         route = (raw.method, raw.target.partition("?")[0])
+        if route in DISCOVERIES:
+            return Told(DISCOVERIES[route](), {})
         reviewer = record.principal = await self._house.identify(raw)
         if self._reviewers.isdisjoint(reviewer.roles):
             raise CallerError(Refusal.FORBIDDEN, "the caller has no role of admin.reviewers")

@@ -318,8 +318,7 @@ async def test_a_subject_is_named_by_its_type(office: Office) -> None:
 
 async def test_an_identifier_names_the_professional_who_has_it(office: Office) -> None:
     claims = {key: value for key, value in claims_of("care-team-physician").items() if key != "fhirUser"}  # fmt: skip
-    read = await office.house.upstream.get("Practitioner/dr-martin")
-    known = orjson.loads(read.body)["identifier"][0]
+    known = (await office.stored("Practitioner/dr-martin"))["identifier"][0]
     for value, leaves in ((known["value"], True), ("of-nobody", False)):
         named = {"type": "identifier", "id": f"{known['system']}|{value}"}
         asked = {**CAMILLE, "subject": {**named, "properties": {"claims": claims}}}
