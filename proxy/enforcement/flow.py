@@ -35,7 +35,7 @@ class Enforcement:
 
     async def answer(self, raw: RawRequest) -> Answer:
         """One request, one answer, one journal entry. `OwnError` only when the journal cannot hold the entry."""
-        record = Record(self._house.new_id(), self._house.clock(), raw)
+        record = self._house.record_of(raw)
         try:
             given = await self._flow(raw, record)
         except ProxyError as error:
@@ -70,7 +70,6 @@ class Enforcement:
         """Judges what can be judged before upstream is asked for any patient's data."""
         house = self._house
         in_force = house.in_force()
-        record.policy_digest = in_force.compiled.policies.digest
         start, link = None, ""
         if request.cursor:
             start, link = self._start(request, principal, record), relative_url(request)
@@ -120,7 +119,8 @@ class Enforcement:
         )
 
     async def _refused(self, raw: RawRequest, error: ProxyError) -> Answer:
-        record = Record(self._house.new_id(), self._house.clock(), raw, error=error)
+        record = self._house.record_of(raw)
+        record.error = error
         given = answer_of(error.refusal, head=raw.method == "HEAD")
         await self._house.journal.record(record.entry(given.status))
         return given

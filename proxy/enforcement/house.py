@@ -6,6 +6,7 @@ from datetime import tzinfo
 from typing import Protocol, TypeAlias
 
 from proxy.audit.entry import Entry
+from proxy.audit.record import Record
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
 from proxy.facts.model import ActorClosure, Facts, PatientFacts
 from proxy.fhir.definitions import Definitions
@@ -94,3 +95,8 @@ class House:
     new_id: Callable[[], str]
     nonce: Callable[[], bytes]
     witness: Witness = nobody
+
+    def record_of(self, raw: RawRequest) -> Record:
+        """The record of a request, begun now, under the policies in force: every entry says which they were."""
+        digest = self.in_force().compiled.policies.digest
+        return Record(self.new_id(), self.clock(), raw, digest)

@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import structs
 
 from proxy.audit.entry import Entry, Would
-from proxy.audit.record import Record, outcome_of
+from proxy.audit.record import outcome_of
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House
 from proxy.errors import CallerError, OwnError, ProxyError, Refusal
@@ -71,7 +71,8 @@ class Observation:
         """Keys that cannot be had: nobody can be named, so nothing passes."""
         house = self.house
         given = answer_of(error.refusal, head=raw.method == "HEAD")
-        record = Record(house.new_id(), house.clock(), raw, error=error)
+        record = house.record_of(raw)
+        record.error = error
         await house.journal.record(record.entry(given.status))
         return given
 
@@ -96,7 +97,8 @@ class Observation:
             await Enforcement(replace(house, identify=identify, journal=kept)).answer(raw)
         except Exception as error:  # noqa: BLE001  (what only observes must break nothing)
             broken = OwnError(f"unforeseen {type(error).__name__}")
-            record = Record(house.new_id(), house.clock(), raw, principal=principal, error=broken)
+            record = house.record_of(raw)
+            record.principal, record.error = principal, broken
             return record.entry(answer_of(broken.refusal).status)
         if kept.entry is None:
             raise OwnError("the flow recorded nothing")

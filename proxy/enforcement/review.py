@@ -81,7 +81,7 @@ class Review:
     async def answer(self, raw: RawRequest) -> Answer:
         """One request, one answer, one journal entry. `OwnError` only when the journal cannot hold the entry."""
         house = self._house
-        record = Record(house.new_id(), house.clock(), raw)
+        record = house.record_of(raw)
         form: str | None = None
         try:
             told = await self._told(raw, record)
