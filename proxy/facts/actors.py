@@ -66,7 +66,7 @@ def _has_role(actor: Actor, closure: ActorClosure) -> bool | None:
 
 def _is_someone_else(actor: Actor, closure: ActorClosure) -> bool:
     """Whether what is named is known, and is not the caller, who was looked up completely."""
-    if actor.dead:
+    if actor.dead or not closure.former.isdisjoint({actor.reference, *(actor.members or ())}):
         return False
     if actor.reference is None:
         return actor.identifier is not None and any(

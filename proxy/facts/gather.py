@@ -170,10 +170,11 @@ class Gatherer:
     ) -> dict[str, list[ConsentDirective] | None]:
         """Sort Consents by patient and read them. One of nobody in particular might be anybody's; another's is ignored."""
         sorted_: dict[str, list[Json]] = {patient: [] for patient in patients}
-        for consent in consents.found:
-            for patient in self._whose(consent) or patients:
-                if patient in sorted_:
-                    sorted_[patient].append(consent)
+        for asked, found in consents.parts:
+            for consent in found:
+                for patient in self._whose(consent) or asked:
+                    if patient in sorted_:
+                        sorted_[patient].append(consent)
         return {
             patient: None if patient in consents.failed else await self._read(patient, own, tell)
             for patient, own in sorted_.items()
@@ -214,7 +215,10 @@ class Gatherer:
             *(budget.each(kind, ids) for kind, ids in sorted(asked.items()))
         )
         by_type = {
-            kind: (asked[kind] - answer.failed, answer.found)
+            kind: (
+                asked[kind] - answer.failed,
+                [one for one in answer.found if one.get("id") in asked[kind]],
+            )
             for kind, answer in zip(sorted(asked), answers, strict=True)
         }
         return Resolved.of(by_type, self._reading, self._clock())

@@ -40,10 +40,22 @@ def _sortable(_: list[Json]) -> bool:
 
 
 class Sifted(NamedTuple):
-    """What was found for some items, and the items about which nothing could be found out."""
+    """What was found, each part with the items it was asked for; and the items about which nothing could be found out."""
 
-    found: list[Json]
+    parts: list[tuple[list[str], list[Json]]]
     failed: frozenset[str]
+
+    @property
+    def found(self) -> list[Json]:
+        """All that was found."""
+        return [one for _, part in self.parts for one in part]
+
+    @classmethod
+    def of(cls, sifted: Iterable["Sifted"]) -> "Sifted":
+        """Several as one."""
+        both = list(sifted)
+        parts = [part for one in both for part in one.parts]
+        return cls(parts, frozenset().union(*(one.failed for one in both)))
 
 
 class Budget:
@@ -76,15 +88,15 @@ class Budget:
     async def by_id(self, resource_type: str, ids: Collection[str]) -> list[Json] | None:
         """Read resources by id, in chunks; the ids have no prefix. INVARIANT: no ids, no look-up (T-191)."""
         sifted = await self.each(resource_type, ids)
-        return None if sifted.failed else sifted.found
+        return None if sifted.failed else [one for one in sifted.found if one.get("id") in ids]
 
     async def each(self, resource_type: str, ids: Collection[str]) -> Sifted:
         """Read resources by id likewise, and say which of them could not be asked about."""
-        parts = await asyncio.gather(
-            *(self.sift(resource_type, chunk, _by_id) for chunk in chunks_of(sorted(ids)))
+        return Sifted.of(
+            await asyncio.gather(
+                *(self.sift(resource_type, chunk, _by_id) for chunk in chunks_of(sorted(ids)))
+            )
         )
-        found = [one for part in parts for one in part.found if one.get("id") in ids]
-        return Sifted(found, frozenset().union(*(part.failed for part in parts)))
 
     async def sift(
         self, resource_type: str, items: list[str], ask: Ask, sortable: Sortable = _sortable
@@ -108,7 +120,7 @@ class Budget:
     ) -> Sifted:
         alone = len(items) == 1
         if answer is not None and (alone or search.sortable(answer)):
-            return Sifted(answer, frozenset())
+            return Sifted([(items, answer)], frozenset())
         if alone or self._again <= 0:
             return Sifted([], frozenset(items))
         return await self._halved(search, items)
@@ -120,12 +132,12 @@ class Budget:
         # Nothing of this type was ever answered: it is upstream that fails, and asking on would only burden it.
         if answers == [None, None] and search.resource_type not in self._answered:
             return Sifted([], frozenset(items))
-        parts = [
-            await self._judged(search, half, answer)
-            for half, answer in zip(halves, answers, strict=True)
-        ]
-        found = [one for part in parts for one in part.found]
-        return Sifted(found, frozenset().union(*(part.failed for part in parts)))
+        return Sifted.of(
+            [
+                await self._judged(search, half, answer)
+                for half, answer in zip(halves, answers, strict=True)
+            ]
+        )
 
     async def _asked_again(self, search: "_Search", items: list[str]) -> list[Json] | None:
         if self._again <= 0:

@@ -34,9 +34,9 @@ ALWAYS = Period()
 class Actor:
     """Who a provision names: a relative or absolute reference, an identifier, a role, or a combination.
 
-    `members` are the references inside a named Group or CareTeam; `None` = not looked up. `dead` is set when what
-    is named cannot be found: nobody knows then whether it is the caller. A deny also knows the holder of a named role, as
-    its only member, and the `identifiers` of whom it names.
+    `members` are the references inside a named Group or CareTeam, `None` = not looked up, `identifiers` those of its
+    members. `dead` is set when what is named, or somebody inside, cannot be found: nobody knows then whether it is the
+    caller. A deny also knows the holder of a named role, as its only member, and the identifiers of whom it names.
     """
 
     reference: str | None = None
@@ -230,6 +230,8 @@ class ActorClosure:
     organization_types: frozenset[Coding] = frozenset()
     complete: bool = True
     restriction: Restriction | None = None
+    former: frozenset[str] = frozenset()
+    """The caller's PractitionerRoles that have ended or not begun: a deny that names one may mean the person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,32 +104,6 @@ def treating(team: Json, reading: Reading) -> tuple[tuple[Actor, Period], ...]:
     return tuple(participants_of(team, reading, _TREATING))
 
 
-def members_of(resource: Json, reading: Reading, now: float) -> tuple[frozenset[str] | None, float]:
-    """Give the references inside a Group or CareTeam at an instant, and until when that holds.
-
-    `None` where it cannot be told: a Group that is described and not listed, or that has groups inside.
-    """
-    if resource.get("resourceType") == "CareTeam":
-        active = resource.get("status") == "active" and not is_modified(resource)
-        listed = list(participants_of(resource, reading)) if active else []
-    else:
-        if (
-            is_modified(resource)
-            or "characteristic" in resource
-            or not isinstance(resource.get("member", []), list)
-        ):
-            return None, now
-        listed = (
-            list(_group_members(resource, reading)) if resource.get("active") is not False else []
-        )
-    members = frozenset(
-        actor.reference for actor, period in listed if actor.reference and period.covers(now)
-    )
-    if any(member.startswith(("Group/", "CareTeam/")) for member in members):
-        return None, now
-    return members, next_boundary((period for _, period in listed), now)
-
-
 def memberships_of_general_practitioner(patient: Json, reading: Reading) -> tuple[Membership, ...]:
     """Read `Patient.generalPractitioner`: Practitioners, PractitionerRoles or Organizations, without period."""
     if is_modified(patient):
@@ -213,6 +187,7 @@ def closure_of(
     """
     own = {f"Practitioner/{one.get('id')}": one for one in practitioners}
     me = frozenset(own) | ({principal.fhir_user} if principal.fhir_user else frozenset())
+    roles = list(roles)
     held = [role for role in roles if is_held(role, me, reading, now)]
     houses = {f"Organization/{one.get('id')}": one for one in organizations}
     named = {
@@ -227,6 +202,11 @@ def closure_of(
         references=frozenset(one for one in me if not one.startswith("PractitionerRole/"))
         | {f"PractitionerRole/{role.get('id')}" for role in held}
         | above,
+        former=frozenset(
+            f"PractitionerRole/{role.get('id')}"
+            for role in roles
+            if role not in held and is_mine(role, me, reading)
+        ),
         identifiers=principal.identifiers
         | ({principal.organization} if principal.organization else frozenset())
         | {identifier for one in (*own.values(), *known) for identifier in identifiers_of(one)},
@@ -238,10 +218,15 @@ def closure_of(
 def is_held(role: Json, me: frozenset[str], reading: Reading, now: float) -> bool:
     """Whether a PractitionerRole is one of the caller's, active and within its period."""
     period = period_at(role, reading)
-    mine = not me.isdisjoint(
+    current = role.get("active") is not False and period is not None and period.covers(now)
+    return current and is_mine(role, me, reading)
+
+
+def is_mine(role: Json, me: frozenset[str], reading: Reading) -> bool:
+    """Whether a PractitionerRole is or was one of the caller's."""
+    return not me.isdisjoint(
         {reading.reference(role.get("practitioner")), f"PractitionerRole/{role.get('id')}"}
     )
-    return mine and role.get("active") is not False and period is not None and period.covers(now)
 
 
 def periods_of(resources: Iterable[Json], reading: Reading) -> Iterator[Period]:
@@ -267,25 +252,17 @@ def _with_parents(start: set[str], houses: dict[str, Json], reading: Reading) ->
 
 
 def participants_of(
-    team: Json, reading: Reading, kinds: frozenset[str] | None = None
+    team: Json, reading: Reading, kinds: frozenset[str]
 ) -> Iterator[tuple[Actor, Period]]:
-    """Give who takes part in a CareTeam, and when; with `kinds`, only references to these types."""
+    """Give who takes part in a CareTeam, and when; only references to these types."""
     whole = period_at(team, reading)
     for node in listed(team, "participant"):
         period = period_at(
             node, reading, "coveragePeriod" if "coveragePeriod" in node else "period"
         )
-        member = node.get("member")
-        actor = reading.actor_among(member, kinds) if kinds else reading.actor(member)
+        actor = reading.actor_among(node.get("member"), kinds)
         if actor and whole and period and not is_modified(node) and "coverageTiming" not in node:
             yield actor, both(whole, period)
-
-
-def _group_members(group: Json, reading: Reading) -> Iterator[tuple[Actor, Period]]:
-    for node in listed(group, "member"):
-        period, actor = period_at(node, reading), reading.actor(node.get("entity"))
-        if actor and period and node.get("inactive") is not True:
-            yield actor, period
 
 
 def both(one: Period, other: Period) -> Period:

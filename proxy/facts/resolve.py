@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from proxy.facts.activity import members_proven
 from proxy.facts.elements import Json
+from proxy.facts.group import Members, members_of
 from proxy.facts.model import Actor, ConsentDirective, Membership, Provision, ProvisionDatum
-from proxy.facts.relationship import Reading, identifiers_of, members_of
+from proxy.facts.relationship import Reading, identifiers_of
 from proxy.fhir.coding import Effect
 
 WITH_MEMBERS = frozenset({"Group", "CareTeam"})
@@ -21,7 +22,7 @@ class Resolved:
     """What was found. `asked` are the references that were asked about; those of a failed look-up are not in it."""
 
     asked: frozenset[str]
-    members: Mapping[str, frozenset[str] | None]
+    members: Mapping[str, Members]
     mentions: Mapping[str, frozenset[str]]
     until: float
     found: Mapping[str, Json]
@@ -53,9 +54,9 @@ class Resolved:
                 if answer is not None
                 for one in ids
             ),
-            members={name: members for name, (members, _) in groups.items()},
+            members=groups,
             mentions={name: frozenset(_references(one, reading)) for name, one in found.items()},
-            until=min((until for _, until in groups.values()), default=float("inf")),
+            until=min((one.until for one in groups.values()), default=float("inf")),
             found=found,
             holders={
                 name: reading.reference(one["practitioner"])
@@ -130,10 +131,12 @@ def with_members(
 def _actor(actor: Actor, answer: Resolved, effect: Effect) -> Actor:
     if actor.reference not in answer.asked:
         return actor
+    inside = answer.members.get(actor.reference)
     known = replace(
         actor,
-        members=answer.members.get(actor.reference),
-        dead=actor.reference not in answer.mentions,
+        members=inside.references if inside else None,
+        identifiers=inside.identifiers if inside else frozenset(),
+        dead=actor.reference not in answer.found or (inside is not None and inside.untold),
     )
     return _person(known, actor.reference, answer) if effect is Effect.DENY else known
 

@@ -64,7 +64,7 @@ class InForce:
 
 def _keys_of(closure: ActorClosure) -> Iterator[Key]:
     """By what a caller is found."""
-    yield from (Key("reference", one) for one in closure.references)
+    yield from (Key("reference", one) for one in closure.references | closure.former)
     yield from (Key("identifier", one) for one in closure.identifiers)
     yield from (Key("role", one) for one in closure.roles | closure.organization_types)
 

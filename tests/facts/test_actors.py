@@ -13,6 +13,7 @@ ME = ActorClosure(
     identifiers=frozenset({RPPS}),
     roles=frozenset({Coding("s", "physician")}),
     organization_types=frozenset({Coding("t", "prov")}),
+    former=frozenset({"PractitionerRole/old"}),
 )
 HALF = ActorClosure(frozenset({"Practitioner/a"}), complete=False)
 
@@ -23,6 +24,12 @@ HALF = ActorClosure(frozenset({"Practitioner/a"}), complete=False)
         (Actor("Practitioner/a", role=RECIPIENT), True),
         (Actor("Organization/h"), True),
         (Actor("Practitioner/b"), False),
+        (Actor("PractitionerRole/old"), None),
+        (Actor("PractitionerRole/other"), False),
+        (Actor("Group/g", members=frozenset({"PractitionerRole/old"})), None),
+        (Actor("Practitioner/double", identifiers=frozenset({RPPS})), True),
+        (Actor("Group/g", members=frozenset({"Practitioner/b"}), dead=True), None),
+        (Actor("Group/g", members=frozenset({"Practitioner/a"}), dead=True), True),
         (Actor("Device/d"), False),
         (Actor(identifier=RPPS), True),
         (Actor("Practitioner/unlinked", RPPS), True),

@@ -175,3 +175,65 @@ async def test_organisations_in_a_circle_end() -> None:
 async def test_an_employer_that_cannot_be_told_leaves_the_caller_incomplete(employer: Json) -> None:
     closure = await found(Upstream(PEOPLE[0] | {"organization": employer}, PERSON), principal())
     assert not closure.complete
+
+
+def house(own: str, *values: str) -> Json:
+    identifiers = [{"system": "urn:finess", "value": value} for value in values]
+    return {"resourceType": "Organization", "id": own, "identifier": identifiers}
+
+
+HEARD = list[tuple[str, str]]
+
+
+async def heard_of(upstream: Upstream, who: Principal) -> tuple[ActorClosure, HEARD]:
+    heard: HEARD = []
+    budget = Budget(upstream, 20, lambda kind, about: heard.append((kind.value, about)))
+    return (await caller_of(who, budget, READING, NOW)).value, heard
+
+
+async def test_two_organisations_of_one_identifier_are_none_in_particular() -> None:
+    who = principal(fhir_user="Device/d", kind=PrincipalKind.SYSTEM, organization=FINESS)
+    closure, heard = await heard_of(Upstream(house("x", "1"), house("y", "1", "2")), who)
+    assert not closure.complete
+    assert closure.references == {"Device/d"}
+    assert heard == [("incomplete-closure", "one identifier of the caller is that of Organization/x, Organization/y")]  # fmt: skip
+
+
+async def test_an_organisation_that_upstream_finds_by_another_identifier_does_not_make_two() -> (
+    None
+):
+    upstream = Upstream(house("x", "1"), house("y", "2"))
+    upstream.ignoring = {"Organization"}
+    who = principal(fhir_user="Device/d", kind=PrincipalKind.SYSTEM, organization=FINESS)
+    closure, heard = await heard_of(upstream, who)
+    assert closure.complete
+    assert closure.references == {"Device/d", "Organization/x"}
+    assert heard == []
+
+
+TROUBLED = [
+    (by_identifiers(RPPS), [*PEOPLE, PERSON | {"id": "b"}], "Practitioner/a, Practitioner/b"),
+    (principal(), [PEOPLE[0] | {"organization": {"display": "x"}}, PERSON], "the organization of PractitionerRole/r cannot be told"),
+    (principal(), [PEOPLE[0] | {"organization": {"reference": "Organization/gone"}}, PERSON], "an organisation is not there: Organization/gone"),
+    (principal(fhir_user="PractitionerRole/v"), [{"resourceType": "PractitionerRole", "id": "v"}], "who holds PractitionerRole/v cannot be told"),
+    (principal(), tower(MAX_ABOVE + 2), "organisations above each other"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "there", "about"), TROUBLED, ids=lambda one: str(one)[:30])
+async def test_why_a_caller_is_not_known_completely_is_told(
+    who: Principal, there: list[Json], about: str
+) -> None:
+    closure, heard = await heard_of(Upstream(*there), who)
+    assert not closure.complete
+    [(kind, words)] = heard
+    assert kind == "incomplete-closure"
+    assert about in words
+
+
+async def test_roles_that_have_ended_are_known_as_former() -> None:
+    ended = PEOPLE[0] | {"id": "old", "active": False}
+    others = PEOPLE[0] | {"id": "x", "active": False, "practitioner": {"reference": "Practitioner/z"}}  # fmt: skip
+    closure = await found(Upstream(*PEOPLE, ended, others), principal())
+    assert closure.former == {"PractitionerRole/old"}
+    assert "PractitionerRole/old" not in closure.references

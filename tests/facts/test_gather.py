@@ -7,11 +7,14 @@ import orjson
 import pytest
 
 from proxy.errors import UnusableError, UpstreamError
+from proxy.facts.actors import names_any
+from proxy.facts.denylist import excluded
 from proxy.facts.gather import MAX_CONSENTS, Gatherer, GatherSettings
 from proxy.facts.model import PatientFacts
 from proxy.fhir.coding import Identifier
 from proxy.identity.principal import PrincipalKind
 from tests.facts.consents import PARIS, actor, data, deny, permit, r4
+from tests.facts.test_activity import appointment, encounter, episode
 from tests.facts.test_cache import Clock
 from tests.facts.test_relationship import NOW, TEAM, principal
 
@@ -27,6 +30,8 @@ class Upstream:
         self.failing: set[str] = set()
         self.ignoring: set[str] = set()
         self.extra: list[bytes] = []
+        self.poison: set[str] = set()
+        """Names in a search that make it fail."""
 
     async def search(
         self, resource_type: str, parameters: Sequence[tuple[str, str]]
@@ -36,7 +41,8 @@ class Upstream:
             "an empty parameter means everything to many servers"
         )
         await asyncio.sleep(0)
-        if resource_type in self.failing:
+        values = {one for _, value in parameters for one in value.split(",")}
+        if resource_type in self.failing or not self.poison.isdisjoint(values):
             raise UpstreamError("down")
         found = [one for one in self.resources if one["resourceType"] == resource_type]
         if resource_type not in self.ignoring:
@@ -49,13 +55,16 @@ def matches(resource: Json, name: str, value: str) -> bool:
     if name == "_id":
         return resource["id"] in values
     if name == "status":
-        return resource.get("status") == value
+        return resource.get("status") in values
+    if name == "date":
+        return True  # what this server cannot compare it does not leave out
     if name == "identifier":
         return any(
             f"{one['system']}|{one['value']}" in values for one in resource.get("identifier", [])
         )
-    named = resource.get(name) or resource.get("subject")
-    return named is not None and named["reference"] in values
+    parts = [one.get("actor", {}) for one in resource.get("participant", [])]
+    named = [resource.get(name) or resource.get("subject") or {}, *parts]
+    return any(one.get("reference") in values for one in named)
 
 
 def gatherer(upstream: Upstream, clock: Callable[[], float] | None = None, **more: Any) -> Gatherer:
@@ -399,3 +408,192 @@ async def test_a_consent_of_a_group_might_be_any_members() -> None:
     upstream.ignoring = {"Consent"}
     [directive] = (await facts_of(gatherer(upstream), "p1")).directives or ()
     assert directive.problem
+
+
+# ---- what proves a care team -----------------------------------------------------------------------------------
+
+EVERY_SOURCE = frozenset({"CareTeam", "Encounter", "EpisodeOfCare", "Appointment"})
+ACTIVITY = {
+    "Encounter": encounter(),
+    "EpisodeOfCare": episode(),
+    "Appointment": appointment(),
+    "CareTeam": TEAM,
+}
+
+
+@pytest.mark.parametrize("source", sorted(EVERY_SOURCE))
+async def test_only_what_the_policy_names_proves_a_care_team(source: str) -> None:
+    upstream = Upstream(*ACTIVITY.values())
+    known = await facts_of(gatherer(upstream, care_team_from=frozenset({source})), "p1")
+    assert {one.source.partition("/")[0] for one in known.memberships or ()} == {source}
+    assert {kind for kind, _ in upstream.asked} == {"Consent", source}
+
+
+async def test_the_sentinel_tries_what_the_policy_names() -> None:
+    upstream = Upstream()
+    await gatherer(upstream, care_team_from=EVERY_SOURCE, grace_days=2).sentinel("nobody")
+    asked = [kind for kind, _ in upstream.asked]
+    # what has ended is another search than what goes on
+    assert sorted(asked) == sorted([*EVERY_SOURCE, "Consent", "Encounter", "EpisodeOfCare"])
+    assert all("Patient/nobody" in search["patient"] for _, search in upstream.asked)
+
+
+async def test_the_teams_of_an_episode_are_looked_up() -> None:
+    named = episode(careManager=None, team=[{"reference": "CareTeam/t"}, {"reference": "CareTeam/gone"}])  # fmt: skip
+    settings: Json = {"care_team_from": frozenset({"EpisodeOfCare"})}
+    known = await facts_of(gatherer(Upstream(named, TEAM), **settings), "p1")
+    assert [one.actor.reference for one in known.memberships or ()] == ["Practitioner/a"]
+    upstream = Upstream(named, TEAM)
+    upstream.failing = {"CareTeam"}
+    known = await facts_of(gatherer(upstream, **settings), "p1")
+    assert known.memberships is None
+    assert known.directives == ()
+
+
+async def test_an_appointment_of_two_patients_is_an_appointment_of_each() -> None:
+    second = appointment()["participant"] + [{"actor": {"reference": "Patient/p2"}}]
+    gathering = gatherer(
+        Upstream(appointment(participant=second)), care_team_from=frozenset({"Appointment"})
+    )
+    known = await gathering.patients(["Patient/p1", "Patient/p2", "Patient/p3"])
+    assert [len(facts.memberships or ()) for facts in known.values()] == [1, 1, 0]
+
+
+# ---- one record that cannot be read ----------------------------------------------------------------------------
+
+
+def patients(count: int) -> list[str]:
+    return [f"Patient/p{number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [2, 100, 1000])
+async def test_a_patient_whose_look_up_fails_is_unknown_alone(count: int) -> None:
+    upstream = Upstream(*(consent(f"p{n}", f"c{n}") for n in range(count)))
+    upstream.poison = {"Patient/p1"}
+    known = await gatherer(upstream, wanted=frozenset()).patients(patients(count))
+    assert [one for one, facts in known.items() if not facts.directives] == ["Patient/p1"]
+    assert len(upstream.asked) <= 2 * 20
+
+
+async def test_a_group_that_cannot_be_read_is_unknown_to_whom_names_it_alone() -> None:
+    groups = [{"resourceType": "Group", "id": f"g{n}", "member": []} for n in range(8)]
+    consents = [consent(f"p{n}", f"c{n}", deny(actor(f"Group/g{n}"))) for n in range(8)]
+    upstream = Upstream(*consents, *groups)
+    upstream.poison = {"g3"}
+    known = await gatherer(upstream).patients(patients(8))
+    assert [one for one, facts in known.items() if facts.directives is None] == ["Patient/p3"]
+
+
+async def test_an_upstream_that_fails_is_not_asked_again_and_again() -> None:
+    upstream = Upstream()
+    upstream.failing = {"Consent"}
+    known = await gatherer(upstream, wanted=frozenset()).patients(patients(200))
+    assert len(upstream.asked) == 3
+    assert all(facts.directives is None for facts in known.values())
+
+
+async def test_a_consent_of_nobody_in_particular_is_held_against_whom_it_is_found_for() -> None:
+    class Odd(Upstream):
+        """Finds p1 by another name, as a server does that knows several base URLs."""
+
+        async def search(
+            self, resource_type: str, parameters: Sequence[tuple[str, str]]
+        ) -> list[bytes]:
+            found = await super().search(resource_type, parameters)
+            whose = dict(parameters).get("patient", "").split(",")
+            if resource_type == "Consent" and "Patient/p1" in whose:
+                alias = r4(deny(), patient="http://alias.example.org/Patient/p1")
+                found.append(orjson.dumps(alias))
+            return found
+
+    known = await gatherer(Odd()).patients(patients(8))
+    troubled = [one for one, facts in known.items() if facts.directives]
+    assert troubled == ["Patient/p1"]
+
+
+# ---- a deny names the person -----------------------------------------------------------------------------------
+
+ENDED = ROLE | {"id": "old", "active": False, "period": {"end": "2020"}}
+TWIN = {"resourceType": "Practitioner", "id": "a2", "identifier": [{"system": "urn:rpps", "value": "8"}]}  # fmt: skip
+UNTOLD = {"resourceType": "PractitionerRole", "id": "old", "practitioner": {"display": "Dr A"}}
+STRANGER = {"resourceType": "Practitioner", "id": "z", "identifier": [{"system": "urn:rpps", "value": "9"}]}  # fmt: skip
+OTHERS = ROLE | {"id": "old", "practitioner": {"reference": "Practitioner/z"}}
+VACANT = {"resourceType": "PractitionerRole", "id": "old"}
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "denied"),
+    [
+        ("PractitionerRole/old", ENDED, True),
+        ("Practitioner/a2", TWIN, True),
+        ("PractitionerRole/old", UNTOLD, None),
+        ("PractitionerRole/old", STRANGER, None),  # dead: it may be anybody's
+        ("PractitionerRole/old", OTHERS, False),
+        ("PractitionerRole/old", VACANT, False),
+        ("Practitioner/z", STRANGER, False),
+    ],
+)
+async def test_a_deny_names_the_person_by_any_role_and_any_record(
+    named: str, there: Json, denied: bool | None
+) -> None:
+    gathering = gatherer(Upstream(consent("p1", "c1", deny(actor(named))), there, *PEOPLE))
+    closure = await gathering.closure(principal())
+    known = await facts_of(gathering, "p1")
+    assert closure.complete
+    assert excluded(known.directives, closure, NOW) is denied
+
+
+@pytest.mark.parametrize(("named", "there"), [("PractitionerRole/old", ENDED), ("Practitioner/a2", TWIN)])  # fmt: skip
+async def test_a_permit_names_nobody_by_a_role_that_has_ended_or_a_double_record(
+    named: str, there: Json
+) -> None:
+    exceptions = (permit(actor(named)), deny(actor(named)))
+    gathering = gatherer(Upstream(consent("p1", "c1", deny(but=exceptions)), there, *PEOPLE))
+    closure = await gathering.closure(principal())
+    [directive] = (await facts_of(gathering, "p1")).directives or ()
+    [opening, shutting] = directive.root.provisions
+    assert names_any(opening.actors, closure) is not True
+    assert names_any(shutting.actors, closure) is True
+
+
+# ---- findings --------------------------------------------------------------------------------------------------
+
+
+async def told(upstream: Upstream, asked: list[str], **more: Any) -> list[tuple[str, str]]:
+    heard: list[tuple[str, str]] = []
+    gathering = gatherer(upstream, **more)
+    for _ in range(2):  # the second time from what is kept
+        await gathering.patients(asked, lambda kind, about: heard.append((kind.value, about)))
+    return heard
+
+
+async def test_what_cannot_be_understood_is_told_once() -> None:
+    unreadable = consent("p1", "c1") | {"modifierExtension": [{"url": "x"}]}
+    upstream = Upstream(unreadable, consent("p1", "c2", deny(actor("Practitioner/gone"))))
+    [dead, broken] = sorted(await told(upstream, ["Patient/p1"]))
+    assert dead[0] == "dead-reference"
+    assert dead[1].startswith("Consent/c2 ")
+    assert dead[1].endswith("Practitioner/gone")
+    assert broken[0] == "unreadable-consent"
+    assert broken[1].startswith("Consent/c1: ")
+
+
+async def test_a_look_up_that_fails_is_told_with_whose_it_is() -> None:
+    upstream = Upstream()
+    upstream.poison = {"Patient/p1"}
+    heard = await told(upstream, patients(8), wanted=frozenset())
+    assert set(heard) == {("failed-look-up", "Consent of Patient/p1")}
+
+
+async def test_a_look_up_that_cannot_be_afforded_is_told() -> None:
+    heard = await told(Upstream(), ["Patient/p1"], max_lookups=1)
+    assert set(heard) == {("unaffordable-look-up", "CareTeam")}
+
+
+async def test_too_many_consents_are_told() -> None:
+    many = Upstream(*(consent("p1", f"c{number}") for number in range(MAX_CONSENTS + 1)))
+    assert set(await told(many, ["Patient/p1"])) == {("too-many-consents", "Patient/p1")}
+
+
+async def test_a_record_without_fault_tells_nothing() -> None:
+    assert await told(Upstream(consent("p1", "c1"), TEAM), ["Patient/p1"]) == []

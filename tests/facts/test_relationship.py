@@ -9,7 +9,6 @@ from proxy.facts.model import ALWAYS, Actor, ActorClosure, Membership, PatientFa
 from proxy.facts.relationship import (
     Reading,
     closure_of,
-    members_of,
     memberships_of_care_team,
     memberships_of_general_practitioner,
     memberships_of_related_person,
@@ -158,25 +157,6 @@ def test_a_related_person_is_a_guardian_only_by_code(more: dict[str, Any], kinds
     assert {one.kind for one in found if one.period.covers(NOW)} == kinds
 
 
-@pytest.mark.parametrize(
-    ("resource", "members"),
-    [
-        (TEAM, frozenset({"Practitioner/a"})),
-        (TEAM | {"status": "inactive"}, frozenset()),
-        ({"resourceType": "Group", "member": [{"entity": {"reference": "Practitioner/a"}}]}, frozenset({"Practitioner/a"})),
-        ({"resourceType": "Group", "member": [{"entity": {"reference": "Practitioner/a"}, "inactive": True}]}, frozenset()),
-        ({"resourceType": "Group", "active": False, "member": [{"entity": {"reference": "Practitioner/a"}}]}, frozenset()),
-        ({"resourceType": "Group", "member": [{"entity": {"reference": "Group/inner"}}]}, None),
-        ({"resourceType": "Group", "characteristic": [{}]}, None),
-        ({"resourceType": "Group", "member": {}}, None),
-    ],
-)  # fmt: skip
-def test_members_of_a_group_are_told_or_unknown(
-    resource: Any, members: frozenset[str] | None
-) -> None:
-    assert members_of(resource, READING, NOW)[0] == members
-
-
 def test_the_next_boundary_is_when_something_begins_or_ends() -> None:
     periods = [Period(1, 5), Period(None, 9), Period(7, None), ALWAYS]
     assert [next_boundary(periods, now) for now in (0, 2, 6, 8, 10)] == [1, 5, 7, 9, float("inf")]
@@ -300,6 +280,5 @@ def test_no_resource_raises(tree: dict[str, Any]) -> None:
         memberships_of_care_team(resource, READING)
         memberships_of_general_practitioner(resource, READING)
         memberships_of_related_person(resource, READING)
-        members_of(resource, READING, NOW)
         patient_of(resource, READING)
         closure_of([resource], [resource], principal(), READING, NOW, [resource])

@@ -11,7 +11,7 @@ from tests.facts.consents import Json, actor, deny, label, permit, purpose, r4, 
 
 BADGE = Identifier("urn:badge", "1")
 PHYSICIAN, NURSE = (Coding("http://example.org/roles", one) for one in ("physician", "nurse"))
-CALLER = replace(DR_A, identifiers=frozenset({BADGE}))
+CALLER = replace(DR_A, identifiers=frozenset({BADGE}), former=frozenset({"PractitionerRole/old"}))
 OVER = {"period": {"end": "2023"}}
 
 
@@ -32,6 +32,7 @@ FOUND: list[tuple[Actor, bool, bool]] = [
     # who is named                                           permit  deny
     (Actor("Practitioner/a"), True, True),
     (Actor("Practitioner/b"), False, False),
+    (Actor("Practitioner/double", identifiers=frozenset({BADGE})), True, True),
     (Actor("Organization/h"), True, True),
     (Actor(identifier=BADGE), True, True),
     (Actor(identifier=Identifier("urn:badge", "2")), False, False),
@@ -124,3 +125,8 @@ def test_what_acts_is_that_of_the_instant() -> None:
         "Consent/c1",
         "Consent/c2",
     }
+
+
+def test_a_deny_of_a_role_that_the_caller_had_is_heard() -> None:
+    consents = of(deny(actor("PractitionerRole/old")), deny(actor("PractitionerRole/else")))
+    assert found(consents) == ["Consent/c0"]
