@@ -11,6 +11,7 @@ from proxy.identity.keys import KeySource, RotatingKeys
 from proxy.identity.principal import Principal
 from proxy.identity.supposed import supposed_principal
 from proxy.identity.token import TokenVerifier
+from proxy.identity.well_known import smart_configuration
 from proxy.settings import IssuerSettings, Jwks, Settings, read_file
 
 
@@ -40,6 +41,14 @@ def supposer_of(
     """Port: the principal that claims without a signature would name; for explanations only."""
     issuers = issuers_of(settings, bases)
     return lambda claims: supposed_principal(claims, issuers, clock())
+
+
+def smart_configuration_of(settings: Settings) -> bytes | None:
+    """What apps are told of the authorization server; None where no issuer says."""
+    for one in settings.identity.issuers:
+        if one.smart is not None:
+            return smart_configuration(one.issuer, one.jwks.url, one.smart.model_dump())
+    return None
 
 
 def issuers_of(settings: Settings, bases: tuple[str, ...]) -> dict[str, Issuer]:

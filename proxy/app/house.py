@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import uuid
 
-from proxy.app.callers import identifier_of
+from proxy.app.callers import identifier_of, smart_configuration_of
 from proxy.app.ground import Ground
 from proxy.app.upstream import Capability, facts_of
 from proxy.decision.case import CaseBook
@@ -32,6 +32,7 @@ async def house_of(ground: Ground, journal: Journal) -> House:
         capability=Capability(
             wires.data, ground.public_url, definitions.fhir_version, ground.clock
         ),
+        smart_configuration=smart_configuration_of(settings),
         definitions=definitions,
         public_url=ground.public_url,
         base_path=settings.listen.base_path,

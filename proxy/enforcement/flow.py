@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
-from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.house import House
 from proxy.enforcement.several import history, search
 from proxy.enforcement.single import answer, read, vread
@@ -25,6 +25,23 @@ PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
     Interaction.SEARCH_TYPE: search,
 }
 """What each interaction is performed by; what is not here never goes up."""
+
+
+async def _capabilities(house: House) -> Answer:
+    return answer(await house.capability(), {})
+
+
+async def _smart_configuration(house: House) -> Answer:
+    if house.smart_configuration is None:
+        raise CallerError(Refusal.NOT_FOUND, "no issuer states its SMART endpoints")
+    return Answer(OK, {"content-type": "application/json"}, house.smart_configuration)
+
+
+PUBLIC: Mapping[Interaction, Callable[[House], Awaitable[Answer]]] = {
+    Interaction.CAPABILITIES: _capabilities,
+    Interaction.SMART_CONFIGURATION: _smart_configuration,
+}
+"""What needs no token: it says what the gateway is, and nothing of anybody (SMART App Launch 2.2, conformance)."""
 
 
 class Enforcement:
@@ -48,8 +65,9 @@ class Enforcement:
         understood = self._understood(raw)
         if isinstance(understood, FhirRequest):
             record.request = understood
-            if understood.interaction is Interaction.CAPABILITIES:
-                return answer(await self._house.capability(), {})
+            public = PUBLIC.get(understood.interaction)
+            if public is not None:
+                return await public(self._house)
         principal = record.principal = await self._house.identify(raw)
         if isinstance(understood, CallerError):
             raise understood

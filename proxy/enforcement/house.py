@@ -82,6 +82,8 @@ class House:
     in_force: Callable[[], InForce]
     cases: CaseBook
     capability: Callable[[], Awaitable[bytes]]
+    smart_configuration: bytes | None
+    """`/.well-known/smart-configuration`; `None` where no issuer states its endpoints."""
     definitions: Definitions
     public_url: str
     base_path: str

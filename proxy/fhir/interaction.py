@@ -27,6 +27,9 @@ class Interaction(Enum):
     HISTORY_INSTANCE = "history-instance"
     SEARCH_TYPE = "search-type"
     CAPABILITIES = "capabilities"
+    OPERATION = "operation"
+    SMART_CONFIGURATION = "smart-configuration"
+    """No FHIR interaction: the well-known document of SMART App Launch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class FhirRequest:
     cursor: str = ""
     """A sealed page link (`_page`); then nothing but what the path says stands beside it."""
     head: bool = False
+    operation: str = ""
+    """The name of an operation, without `$`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +114,19 @@ class _Route:
 
 SERVED = (
     _Route(Interaction.CAPABILITIES, _READERS, re.compile("/metadata")),
+    _Route(
+        Interaction.SMART_CONFIGURATION, _READERS, re.compile(r"/\.well-known/smart-configuration")
+    ),
     _Route(Interaction.READ, _READERS, re.compile(_INSTANCE)),
     _Route(Interaction.VREAD, _READERS, re.compile(f"{_INSTANCE}/_history/(?P<version>{_ID})")),
     _Route(Interaction.HISTORY_INSTANCE, _READERS, re.compile(f"{_INSTANCE}/_history")),
     _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})")),
     _Route(Interaction.SEARCH_TYPE, ("POST",), re.compile(f"/(?P<type>{_TYPE})/_search")),
+    _Route(
+        Interaction.OPERATION,
+        ("POST",),
+        re.compile(r"/\$(?P<operation>(?:end-)?break-glass)"),
+    ),
 )
 
 UNSERVED = re.compile(
@@ -139,8 +152,12 @@ def interaction_of(
     negotiation.refuse_headers(raw.headers, raw.repeated)
     path, text = split_target(raw.target)
     request = _routed(raw.method, below_base(path, base_path), types)
-    negotiation.refuse_body(raw.method, raw.headers, raw.body)
+    takes = negotiation.Body.JSON if request.operation else negotiation.Body.FORM
+    negotiation.refuse_body(raw.method, raw.headers, raw.body, takes)
     # `_format` overrides Accept (standards REST-6); its value is judged with the other parameters.
+    # The well-known document is JSON whatever Accept says (standards AUTH-25).
+    if request.interaction is Interaction.SMART_CONFIGURATION:
+        return request
     if not any(name == "_format" for name, _ in pairs_of(raw, text)) and not (
         negotiation.accepts_json(raw.headers.get("accept", ""), fhir_version)
     ):
@@ -160,7 +177,8 @@ def split_target(target: str) -> tuple[str, str]:
 
 def pairs_of(raw: RawRequest, text: str) -> tuple[query.Pair, ...]:
     """Read the parameters of URL (`text`) and form together: both count (standards REST-7)."""
-    pairs = query.pairs_of(text) + query.pairs_of_form(raw.body)
+    form = b"" if negotiation.is_resource(raw.headers) else raw.body
+    pairs = query.pairs_of(text) + query.pairs_of_form(form)
     if len(pairs) > query.MAX_PAIRS:
         raise CallerError(Refusal.TOO_LARGE, "the query and form have too many parameters")
     return pairs
@@ -199,6 +217,7 @@ def _request_of(
         id=parts.get("id", ""),
         version=parts.get("version", ""),
         head=method == "HEAD",
+        operation=parts.get("operation", ""),
     )
 
 
@@ -208,6 +227,10 @@ def path_of(request: FhirRequest) -> str:
     match request.interaction:
         case Interaction.CAPABILITIES:
             return "metadata"
+        case Interaction.OPERATION:
+            return "/".join(filter(None, (instance, f"${request.operation}")))
+        case Interaction.SMART_CONFIGURATION:
+            return ".well-known/smart-configuration"
         case Interaction.VREAD:
             return f"{instance}/_history/{request.version}"
         case Interaction.HISTORY_INSTANCE:

@@ -177,6 +177,8 @@ _RESULT_READERS: Mapping[str, Callable[[FhirRequest, str, Definitions], FhirRequ
 _OF_A_READ = frozenset({"_format", "_pretty", "_summary"})
 _RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
     Interaction.CAPABILITIES: _OF_A_READ,
+    Interaction.SMART_CONFIGURATION: frozenset(),
+    Interaction.OPERATION: frozenset({"_format", "_pretty"}),
     Interaction.READ: _OF_A_READ,
     Interaction.VREAD: _OF_A_READ,
     Interaction.HISTORY_INSTANCE: frozenset({"_count", "_format", "_page", "_pretty", "_since"}),

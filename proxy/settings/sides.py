@@ -72,6 +72,39 @@ class Jwks(Written):
         return self
 
 
+class Smart(Written):
+    """What apps are told of an authorization server (SMART App Launch 2.2, `.well-known/smart-configuration`)."""
+
+    token_endpoint: Url
+    authorization_endpoint: Url | None = None
+    registration_endpoint: Url | None = None
+    management_endpoint: Url | None = None
+    introspection_endpoint: Url | None = None
+    revocation_endpoint: Url | None = None
+    grant_types_supported: tuple[str, ...] = Field(
+        ("authorization_code", "client_credentials"), min_length=1
+    )
+    scopes_supported: tuple[str, ...] = (
+        "openid",
+        "fhirUser",
+        "launch/patient",
+        "patient/*.rs",
+        "user/*.rs",
+        "system/*.rs",
+    )
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ("private_key_jwt",)
+    capabilities: tuple[str, ...] = Field(
+        ("permission-v1", "permission-v2", "permission-patient", "permission-user"), min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _launches_somewhere(self) -> "Smart":
+        launches = any(one.startswith("launch-") for one in self.capabilities)
+        if launches and self.authorization_endpoint is None:
+            raise ValueError("a `launch-…` capability needs `authorization_endpoint`")
+        return self
+
+
 class IssuerSettings(Written):
     """One token issuer that is trusted."""
 
@@ -80,9 +113,25 @@ class IssuerSettings(Written):
     jwks: Jwks
     algorithms: tuple[str, ...] = Field(("ES256", "RS256"), min_length=1)
     claims: str | dict[str, str] = "smart"
+    smart: Smart | None = Field(
+        None, description="what `/.well-known/smart-configuration` tells apps; of one issuer only"
+    )
+
+    @model_validator(mode="after")
+    def _signs_in_with_keys(self) -> "IssuerSettings":
+        openid = self.smart is not None and "sso-openid-connect" in self.smart.capabilities
+        if openid and self.jwks.url is None:
+            raise ValueError("the capability `sso-openid-connect` needs `jwks.url`")
+        return self
 
 
 class Identity(Written):
     """Who is believed."""
 
     issuers: tuple[IssuerSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_for_apps(self) -> "Identity":
+        if sum(one.smart is not None for one in self.issuers) > 1:
+            raise ValueError("only one issuer may have a `smart` section")
+        return self

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from proxy.app import start
 from proxy.app.callers import identifier_of
 from proxy.errors import CallerError, ProxyError, Refusal
 from proxy.fhir.interaction import RawRequest
 from proxy.identity.principal import Principal
 from proxy.settings import load_settings
-from tests.stage import JWKS, NOW, authorization, configuration
+from tests.stage import JWKS, NOW, Upstream, authorization, configuration, free_port, staged
 
 
 def request(headers: dict[str, str]) -> RawRequest:
@@ -68,3 +70,35 @@ async def test_a_key_file_may_be_replaced_while_the_gateway_runs(tmp_path: Path)
     (tmp_path / "keys.json").write_bytes(JWKS)
     fresh = identifier_of(settings, (), lambda: NOW, fetch)
     assert (await fresh(request(authorization("patient")))).fhir_user == "Patient/camille"
+
+
+async def test_apps_are_told_where_tokens_come_from_without_one(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    path = configuration(tmp_path, upstream.url, free_port(), 0)
+    smart = 'smart: {token_endpoint: "https://idp.example.org/token"}'
+    text = path.read_text().replace(
+        "jwks: {file: keys.json}", f"jwks: {{file: keys.json}}, {smart}"
+    )
+    path.write_text(text)
+    gateway = await start(load_settings(path, {}), {})
+    port = load_settings(path, {}).listen.port
+    url = f"http://127.0.0.1:{port}/fhir/.well-known/smart-configuration"
+    upstream.calls.clear()
+    async with aiohttp.ClientSession() as session:
+        for accept in ("application/json", "text/html", "application/fhir+xml"):
+            answer = await session.get(url, headers={"accept": accept})
+            assert (answer.status, answer.content_type) == (200, "application/json")
+            assert (await answer.json())["token_endpoint"] == "https://idp.example.org/token"
+        assert (await session.head(url)).status == 200
+        assert (await session.post(url)).status == 401
+        assert (await session.get(f"{url}?_format=xml")).status == 401
+    assert upstream.calls == []
+    await gateway.close()
+
+
+async def test_where_nobody_says_where_tokens_come_from_nothing_is_told(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    async with staged(tmp_path, upstream.url) as stage:
+        assert (await stage.ask(".well-known/smart-configuration", None)).status == 404

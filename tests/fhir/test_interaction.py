@@ -30,6 +30,7 @@ def refusal_of(request: RawRequest) -> Refusal:
 
 SERVED = [
     ("/metadata", FhirRequest(Interaction.CAPABILITIES)),
+    ("/.well-known/smart-configuration", FhirRequest(Interaction.SMART_CONFIGURATION)),
     ("/Patient/P1", FhirRequest(Interaction.READ, "Patient", "P1")),
     ("/Patient/metadata", FhirRequest(Interaction.READ, "Patient", "metadata")),
     (f"/Patient/{ID_64}", FhirRequest(Interaction.READ, "Patient", ID_64)),
@@ -102,7 +103,7 @@ def test_a_target_that_two_readers_could_read_differently_is_malformed(target: s
 NOT_FOUND = [
     "/fhir/patient/P9", "/fhir/OBSERVATION", "/fhir/Foo", "/fhir/Foo/1", "/fhir/Observation2", "/FHIR/Patient/P9",
     "/other/Patient/P9", "/fhirPatient", "/favicon.ico", "/fhir/ActorDefinition/1", "/fhir/Patient/P1/foo", "/fhir/Patient/a_b",
-    f"/fhir/Patient/{ID_64}a", "/fhir/Patient/P1/_history/1/2", "/fhir/.well-known/smart-configuration",
+    f"/fhir/Patient/{ID_64}a", "/fhir/Patient/P1/_history/1/2", "/fhir/.well-known/smart-configuration/x", "/fhir/.well-known/udap",
     "/fhir/Metadata", "/fhir/__class__/mro",
 ]  # fmt: skip
 
