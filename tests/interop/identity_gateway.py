@@ -26,6 +26,24 @@ from tests.stage import ROOT, SAMPLES, Reply, free_port
 EXCHANGE_S = 20
 COOL_DOWN_S = Freshness().cool_down
 KEYS_OUTLIVE_S = Freshness().max_age
+ENDPOINTS = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+)
+CAPABILITIES = (
+    "launch-ehr",
+    "client-public",
+    "client-confidential-asymmetric",
+    "sso-openid-connect",
+    "context-ehr-patient",
+    "permission-offline",
+    "permission-patient",
+    "permission-user",
+    "permission-v1",
+    "permission-v2",
+)
 JOURNAL = "journal.db"
 KEYS_LIVE_S = Freshness().ttl
 
@@ -104,6 +122,12 @@ def written(
         "audience": front.url,
         "jwks": {"url": f"{provider.issuer}/jwks"},
         "algorithms": ["ES256"],
+        "smart": {
+            **{name: provider.metadata[name] for name in ENDPOINTS},
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "token_endpoint_auth_methods_supported": ["none", "private_key_jwt"],
+            "capabilities": CAPABILITIES,
+        },
         **(of_issuer or {}),
     }
     return {
@@ -167,7 +191,7 @@ async def introspecting(front: Front, folder: Path) -> AsyncIterator[Front]:
     second = seconded(front, folder, port)
     (folder / "secret").write_text(GATEWAY_SECRET)
     introspection = {
-        "url": (await front.provider.discovered())["introspection_endpoint"],
+        "url": front.provider.metadata["introspection_endpoint"],
         "client_id": "gateway",
         "client_secret": {"file": "secret"},
     }

@@ -102,7 +102,7 @@ class ProofKey:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A running provider. `resource` is the FHIR base its tokens are for, `backend_key` that of its backend services."""
+    """A running provider. `resource` is the FHIR base its tokens are for, `backend_key` that of its backend services, `metadata` its own (OpenID Connect Discovery 1.0)."""
 
     issuer: str
     resource: str
@@ -110,11 +110,7 @@ class Provider:
     backend_key: ec.EllipticCurvePrivateKey
     backend_pem: Path
     session: aiohttp.ClientSession
-
-    async def discovered(self) -> Json:
-        """Its metadata (OpenID Connect Discovery 1.0)."""
-        async with self.session.get(f"{self.issuer}/.well-known/openid-configuration") as answer:
-            return _object(await answer.json())
+    metadata: Json
 
     async def keys(self) -> list[str]:
         """Ids of the keys in its JWKS."""
@@ -153,8 +149,7 @@ class Provider:
             "code_challenge_method": "S256",
             "login_hint": person,
         }
-        metadata = await self.discovered()
-        start = f"{metadata['authorization_endpoint']}?{urlencode(asked | more)}"
+        start = f"{self.metadata['authorization_endpoint']}?{urlencode(asked | more)}"
         returned = parse_qs(urlsplit(await browsed(start)).query)
         if "error" in returned:
             raise Refused(returned["error"][0])
@@ -166,27 +161,25 @@ class Provider:
             "client_id": client,
             "code_verifier": verifier,
         }
-        return await self._granted(metadata["token_endpoint"], exchange, key)
+        return await self._granted(exchange, key)
 
     async def service(
         self, scope: str, *, client: str = "backend", key: ProofKey | None = None, **more: str
     ) -> Grant:
         """A backend service's token by `private_key_jwt` (SMART Backend Services)."""
-        endpoint = (await self.discovered())["token_endpoint"]
         exchange = {
             "grant_type": "client_credentials",
             "scope": scope,
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": self.assertion(client, endpoint),
+            "client_assertion": self.assertion(client, self.metadata["token_endpoint"]),
         }
-        return await self._granted(endpoint, exchange | more, key)
+        return await self._granted(exchange | more, key)
 
     async def refreshed(self, grant: Grant, client: str = "smart-app") -> Grant:
         """The next token of somebody who gave an app `offline_access`."""
-        endpoint = (await self.discovered())["token_endpoint"]
         exchange = {"grant_type": "refresh_token", "client_id": client}
         exchange["refresh_token"] = grant.answer["refresh_token"]
-        return await self._granted(endpoint, exchange, None)
+        return await self._granted(exchange, None)
 
     def assertion(self, client: str, audience: str) -> str:
         """A client's authentication JWT (RFC 7523 section 2.2)."""
@@ -198,13 +191,12 @@ class Provider:
 
     async def revoke(self, token: str, client: str = "smart-app-opaque") -> None:
         """A client gives a token back (RFC 7009)."""
-        endpoint = (await self.discovered())["revocation_endpoint"]
+        endpoint = self.metadata["revocation_endpoint"]
         async with self.session.post(endpoint, data={"token": token, "client_id": client}) as done:
             assert done.status == 200, await done.text()
 
-    async def _granted(
-        self, endpoint: str, exchange: Mapping[str, str], key: ProofKey | None
-    ) -> Grant:
+    async def _granted(self, exchange: Mapping[str, str], key: ProofKey | None) -> Grant:
+        endpoint = self.metadata["token_endpoint"]
         headers = {} if key is None else {"DPoP": key.proof("POST", endpoint)}
         async with self.session.post(endpoint, data=dict(exchange), headers=headers) as answer:
             told = _object(await answer.json())
@@ -250,7 +242,9 @@ async def providing(resource: str) -> AsyncIterator[Provider]:
             backend_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         )
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            yield Provider(issuer, resource, elsewhere, backend_key, pem, session)
+            async with session.get(f"{issuer}/.well-known/openid-configuration") as answer:
+                metadata = _object(await answer.json())
+            yield Provider(issuer, resource, elsewhere, backend_key, pem, session, metadata)
 
 
 def node() -> str:

@@ -63,21 +63,19 @@ async def test_clients_are_pinned_by_digest_and_come_from_nowhere_in_particular(
     assert "://" not in text
 
 
-UNDISCOVERABLE = pytest.mark.xfail(
-    strict=True, reason="the gateway has no /.well-known/smart-configuration yet"
-)
-
-
-@UNDISCOVERABLE
 async def test_smart_configuration_names_the_real_endpoints(front: Front) -> None:
-    told, provider = await smart_configuration(front), await front.provider.discovered()
+    told, provider = await smart_configuration(front), front.provider.metadata
     for name in ("issuer", "jwks_uri", "authorization_endpoint", "token_endpoint"):
         assert told[name] == provider[name], name
-    assert "S256" in str(told["code_challenge_methods_supported"])
-    assert "plain" not in str(told["code_challenge_methods_supported"])
+    assert told["code_challenge_methods_supported"] == ["S256"]
 
 
-@UNDISCOVERABLE
+async def test_smart_configuration_is_json_whatever_is_asked_for(front: Front) -> None:
+    for accept in ("text/html", "application/fhir+xml", "*/*"):
+        reply = await front.ask(".well-known/smart-configuration", None, headers={"Accept": accept})
+        assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+
+
 @pytest.mark.parametrize(
     ("person", "scope", "user"),
     [
@@ -108,7 +106,6 @@ async def test_an_app_on_fhirclient_of_npm_is_launched(
     assert_paged(found["pages"], visible("Observation", person))
 
 
-@UNDISCOVERABLE
 @pytest.mark.parametrize("person", ["care-team-physician", "general-practitioner"])
 async def test_an_app_on_fhirclient_of_pypi_is_launched(front: Front, person: str) -> None:
     endpoints = await smart_configuration(front)
@@ -131,7 +128,6 @@ async def test_an_app_on_fhirclient_of_pypi_is_launched(front: Front, person: st
     assert_paged(found["pages"], visible("Observation", person))
 
 
-@UNDISCOVERABLE
 async def test_a_backend_service_on_fhir_kit_client_finds_its_way(front: Front) -> None:
     wanted = {
         "base": front.url,
@@ -143,7 +139,7 @@ async def test_a_backend_service_on_fhir_kit_client_finds_its_way(front: Front) 
         "search": ["Practitioner", {"_count": 3}],
     }
     found = await asked("backend_service.mjs", wanted)
-    metadata = await front.provider.discovered()
+    metadata = front.provider.metadata
     assert found["endpoints"]["token"] == metadata["token_endpoint"]
     assert found["endpoints"]["authorize"] == metadata["authorization_endpoint"]
     assert (found["read"], found["absent"]) == ("Practitioner/dr-martin", 404)

@@ -60,7 +60,7 @@ def assert_not_believed(reply: Reply) -> None:
 
 
 async def test_the_provider_is_a_real_one(front: Front) -> None:
-    metadata = await front.provider.discovered()
+    metadata = front.provider.metadata
     assert metadata["issuer"] == front.provider.issuer
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert "private_key_jwt" in metadata["token_endpoint_auth_methods_supported"]
