@@ -174,3 +174,5 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the reader was told with the data."""
     grants: tuple[GrantNote, ...] = ()
     """Break-glass grants that this request opened, used, ended or reviewed."""
+    findings: tuple[tuple[str, str], ...] = ()
+    """(kind, what it is about): what was not understood on the way, for the operator to see to."""

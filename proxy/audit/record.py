@@ -23,6 +23,7 @@ from proxy.decision import model as decision_model
 from proxy.decision.case import Case
 from proxy.decision.model import Decision
 from proxy.errors import ProxyError
+from proxy.facts.finding import FindingKind
 from proxy.facts.grant import Grant
 from proxy.fhir.coding import Coding
 from proxy.fhir.interaction import FhirRequest, RawRequest
@@ -31,6 +32,9 @@ from proxy.identity.principal import Principal
 LONGEST_TARGET = 8192
 """Characters of target and form that are kept; longer ones are cut (a URL of a megabyte is an attack on the journal)."""
 
+
+MOST_FINDINGS = 100
+"""Findings of one request that are kept."""
 
 LEFT = frozenset({"disclosed", "redacted"})
 """What became of a resource that leaves."""
@@ -65,6 +69,8 @@ class Record:
     """What the reader is told with what leaves."""
     grants: list[GrantNote] = field(default_factory=list)
     """Grants that this request opened, ended or reviewed."""
+    findings: dict[tuple[str, str], None] = field(default_factory=dict)
+    """(kind, what it is about), each once."""
     _used: dict[str, Grant] = field(default_factory=dict)
     _known: dict[tuple[int, tuple[str, ...]], tuple[int, Decision]] = field(default_factory=dict)
     """By identity: decisions of one request are memoised, and hashing one reads all its reasons."""
@@ -104,6 +110,11 @@ class Record:
                 self._oblige(decision, patients)
             self.use(decision.grants)
         return self.touched.setdefault((outcome, patients, redacted, index), [])
+
+    def find(self, kind: FindingKind, about: str) -> None:
+        """Notes something that was not understood; a request that meets a great many keeps the first."""
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings[kind.value, about[:LONGEST_TARGET]] = None
 
     def notify(self, recipient: str, patient: str, why: str) -> None:
         """Somebody is to be told of this request, whatever becomes of it; once a recipient and patient."""
@@ -162,6 +173,7 @@ class Record:
             warnings=tuple(sorted(self.warned)) if outcome_of(status) == "permitted" else (),
             standing=self.standing,
             grants=self._granted(status),
+            findings=tuple(self.findings),
         )
 
 

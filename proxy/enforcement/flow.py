@@ -92,7 +92,7 @@ class Enforcement:
         if request.cursor:
             start, link = self._start(request, principal, record), relative_url(request)
             request = record.request = self._continued(request, start)
-        closure = await house.facts.closure(principal)
+        closure = await house.facts.closure(principal, record.find)
         case = house.cases.open(
             in_force.compiled,
             principal,

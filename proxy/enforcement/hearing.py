@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from proxy.audit.record import Record
 from proxy.decision.case import Case
 from proxy.decision.decide import Decider
+from proxy.enforcement import findings
 from proxy.enforcement.house import House
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.facts.model import Facts, PatientFacts
@@ -89,6 +90,7 @@ class Hearing:
             for raw, envelope in zip(resources, envelopes, strict=True)
         )
         told = [one._replace(decision=ILLEGIBLE) if illegible(one) else one for one in judged]
+        findings.report(told, self.record.find)
         self.house.witness(self.case, facts, told)
         return told
 
@@ -110,7 +112,7 @@ class Hearing:
         about = {envelope.patients for envelope in envelopes if envelope is not None}
         missing = {patient for patients in about for patient in patients or ()} - self.facts.keys()
         if missing:
-            self.facts.update(await self.house.facts.patients(missing))
+            self.facts.update(await self.house.facts.patients(missing, self.record.find))
         return Facts(self.case.closure, self.now, self.facts)
 
     def disclose(self, judged: Judged) -> Disclosed:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from proxy.audit.entry import Entry
 from proxy.audit.record import Record
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
+from proxy.facts.finding import Tell, untold
 from proxy.facts.model import ActorClosure, Facts, PatientFacts
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import Answer, RawRequest
@@ -28,12 +29,14 @@ class Upstream(Protocol):
 class FactSource(Protocol):
     """Port: facts, gathered and cached. What cannot be had is unknown inside the value, never an exception."""
 
-    async def closure(self, principal: Principal) -> ActorClosure:
+    async def closure(self, principal: Principal, tell: Tell = untold) -> ActorClosure:
         """Everything the caller is, for Consents and care teams."""
         ...
 
-    async def patients(self, ids: Collection[str]) -> Mapping[str, PatientFacts]:
-        """The facts about these patients (`Patient/x`)."""
+    async def patients(
+        self, ids: Collection[str], tell: Tell = untold
+    ) -> Mapping[str, PatientFacts]:
+        """The facts about these patients (`Patient/x`). `tell` hears what is found while they are looked up."""
         ...
 
 

@@ -65,6 +65,12 @@ class Metrics:
         self.notices_stuck = Gauge(
             "proxy_notices_stuck", "Notices the receiver will not take", registry=self.registry
         )
+        self.findings = Counter(
+            "proxy_findings",
+            "What was not understood and denied, by kind; `audit findings` tells what it was",
+            ["kind"],
+            registry=self.registry,
+        )
         self.stuck = Gauge(
             "proxy_audit_stuck", "AuditEvents the repository will not take", registry=self.registry
         )
