@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from proxy.app.counting import CountingJournal
 from proxy.app.delivery import start_delivery
 from proxy.app.ground import Ground, clock_of, journal_of, secret_for
 from proxy.app.house import house_of
@@ -67,8 +68,8 @@ async def _started(
     own_url = await _listening(settings, listener, stack, shared=shared)
     public_url = (settings.public_url or own_url).rstrip("/")
     ground = Ground(settings, secret, clock, wires, definitions, compiled, public_url)
-    house = await house_of(ground, journal)
     metrics = Metrics()
+    house = await house_of(ground, CountingJournal(journal, metrics))
     start_notices(ground, env, journal, stack, metrics)
     metrics.observing.set(settings.mode == "observe")
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from proxy.audit.findings import findings_report
 from proxy.audit.observed import observed_report
 from proxy.cli import auditing, examining, noticing
 from proxy.cli.options import As, Config, FhirVersion, Format, Since, Told
 from proxy.cli.telling import NOT_BEGUN, NOT_IN_ORDER, refusing, say
 from proxy.errors import Finding, UnusableError
+from proxy.facts.finding import FindingKind
 from proxy.settings import environment, load_settings
 
 audit = typer.Typer(help="Verify, report from and export the audit journal.", no_args_is_help=True)
@@ -60,6 +62,22 @@ def notices(
         about = f"Patient/{patient.removeprefix('Patient/')}" if patient else ""
         found = list(noticing.notices_of(journal.entries(start), about))
     say(noticing.as_json(found) if form is Told.JSON else noticing.as_text(found))
+
+
+@audit.command()
+def findings(
+    config: Config,
+    since: Since = "1970-01-01",
+    kind: Annotated[FindingKind | None, typer.Option(help="Of one kind only.")] = None,
+    form: As = Told.TEXT,
+) -> None:
+    """Tell what the gateway could not understand, and which resource it was: what `proxy_findings_total` counts."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        start = auditing.instant_of(since, settings.zone)
+        told = findings_report(journal.entries(start), kind.value if kind else "")
+    say(examining.as_json(told) if form is Told.JSON else auditing.findings(told))
 
 
 @audit.command()

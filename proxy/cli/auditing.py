@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from proxy.app.delivery import NAME
 from proxy.audit.agent import Observer
+from proxy.audit.findings import FindingReport
 from proxy.audit.journal_file import JournalFile
 from proxy.audit.observed import ObservedReport
 from proxy.audit.report import Access, access_report, export
@@ -45,6 +46,12 @@ def report(journal: JournalFile, patient: str, since: float) -> list[Access]:
     """Give the accesses to one patient's data; `patient` with or without `Patient/`."""
     reference = f"Patient/{patient.removeprefix('Patient/')}"
     return access_report(journal.entries(since, reference), reference)
+
+
+def findings(told: Iterable[FindingReport]) -> str:
+    """Give findings as one line each."""
+    lines = [f"{one.last} {one.kind}: {one.about} ({one.times} times since {one.first})" for one in told]
+    return "\n".join(lines) or "no findings"
 
 
 def as_json(accesses: list[Access]) -> str:

@@ -25,7 +25,7 @@ def report(judged: Iterable[Judged], find: Tell) -> None:
     hidden = {id(one.decision): one for one in judged if not one.permitted}
     found: dict[tuple[FindingKind, str], str] = {}
     for one in hidden.values():
-        where = one.envelope.reference if one.envelope else named_in(one.raw)
+        where = (one.envelope.reference if one.envelope else named_in(one.raw)) or ""
         for kind, what in _found(one):
             found.setdefault((kind, what), where)
     for (kind, what), where in found.items():

@@ -18,6 +18,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from proxy.facts.finding import FindingKind
+
 Ready = Callable[[], Awaitable[Mapping[str, str]]]
 """Port: what is not ready, by name, with one line why; empty when all is well."""
 
@@ -71,6 +73,8 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        for kind in FindingKind:  # an alert on an increase needs a series that begins at 0
+            self.findings.labels(kind.value)
         self.stuck = Gauge(
             "proxy_audit_stuck", "AuditEvents the repository will not take", registry=self.registry
         )
