@@ -15,6 +15,7 @@ from proxy.app.listening import PendingListener, tls_of
 from proxy.app.notices import start_notices
 from proxy.app.reviewing import review_of
 from proxy.app.upstream import Readiness, definitions_for, wires_of
+from proxy.audit.grants import SqliteGrants
 from proxy.audit.journal import SqliteJournal
 from proxy.decision.case import compile_policies
 from proxy.enforcement.flow import Enforcement
@@ -62,6 +63,8 @@ async def _started(
     compiled = compile_policies(load(Path(settings.policies)))
     clock, secret, journal = clock_of(settings), secret_for(settings, env), journal_of(settings)
     stack.callback(journal.close)
+    grants = SqliteGrants(journal.file.path)
+    stack.callback(grants.close)
     wires = await wires_of(settings, env, stack)
     definitions = await definitions_for(settings, wires.data)
     listener = PendingListener()
@@ -69,7 +72,7 @@ async def _started(
     public_url = (settings.public_url or own_url).rstrip("/")
     ground = Ground(settings, secret, clock, wires, definitions, compiled, public_url)
     metrics = Metrics()
-    house = await house_of(ground, CountingJournal(journal, metrics))
+    house = await house_of(ground, CountingJournal(journal, metrics), grants)
     start_notices(ground, env, journal, stack, metrics)
     metrics.observing.set(settings.mode == "observe")
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))

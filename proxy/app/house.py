@@ -8,14 +8,16 @@ from proxy.app.callers import identifier_of, smart_configuration_of
 from proxy.app.ground import Ground
 from proxy.app.upstream import Capability, facts_of
 from proxy.decision.case import CaseBook
-from proxy.enforcement.house import House, InForce, Journal, Paging
+from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.cursor import NONCE_BYTES, key_of
 from proxy.obligations.redact import PseudonymKey
 from proxy.settings import Settings
 
+NO_GRANTS = NoGrants()
 
-async def house_of(ground: Ground, journal: Journal) -> House:
+
+async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GRANTS) -> House:
     """Everything the flow is given."""
     settings, wires, definitions = ground.settings, ground.wires, ground.definitions
     reader = EnvelopeReader(definitions.resource_types, ground.bases, ground.compiled.wanted)
@@ -45,6 +47,7 @@ async def house_of(ground: Ground, journal: Journal) -> House:
         clock=ground.clock,
         new_id=lambda: str(uuid.uuid4()),
         nonce=lambda: secrets.token_bytes(NONCE_BYTES),
+        grants=grants,
     )
 
 

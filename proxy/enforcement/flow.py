@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
+from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
 from proxy.enforcement.hearing import OK, Hearing
-from proxy.enforcement.house import House
+from proxy.enforcement.house import House, InForce
 from proxy.enforcement.several import history, search
 from proxy.enforcement.single import answer, read, vread
 from proxy.errors import CallerError, OwnError, ProxyError, Refusal
@@ -71,6 +72,9 @@ class Enforcement:
         principal = record.principal = await self._house.identify(raw)
         if isinstance(understood, CallerError):
             raise understood
+        if understood.interaction is Interaction.OPERATION:
+            case, _ = await self._case(understood, record, principal)
+            return await CEREMONIES[understood.operation](ceremony_of(self._house, record, case))
         hearing = await self._open(raw, understood, record, principal)
         return await PERFORM[understood.interaction](hearing)
 
@@ -87,11 +91,29 @@ class Enforcement:
     ) -> Hearing:
         """Judges what can be judged before upstream is asked for any patient's data."""
         house = self._house
-        in_force = house.in_force()
         start, link = None, ""
         if request.cursor:
             start, link = self._start(request, principal, record), relative_url(request)
             request = record.request = self._continued(request, start)
+        case, in_force = await self._case(request, record, principal)
+        grants = open_grants(house, case, record.recorded)
+        granted = bool(grants) or is_trusted(case)
+        _admit(case, request, record, granted=granted)
+        guard(request, case, house.definitions)
+        if granted and case.emergency is not None:
+            guard(request, case.emergency, house.definitions)
+        if start is not None and not {one.id for one in grants.values()}.issuperset(start.grants):
+            raise CallerError(
+                Refusal.NOT_FOUND, "a page link under a break-glass grant that is over"
+            )
+        return Hearing(house, raw, request, record, case, in_force.reader, start, link, grants)
+
+    async def _case(
+        self, request: FhirRequest, record: Record, principal: Principal
+    ) -> tuple[Case, InForce]:
+        """The caller's case, and the policies it stands under."""
+        house = self._house
+        in_force = house.in_force()
         closure = await house.facts.closure(principal, record.find)
         case = house.cases.open(
             in_force.compiled,
@@ -102,9 +124,7 @@ class Enforcement:
             record.recorded,
         )
         record.standing = standing_of(case)
-        _admit(case, request, record)
-        guard(request, case, house.definitions)
-        return Hearing(house, raw, request, record, case, in_force.reader, start, link)
+        return case, in_force
 
     def _start(self, request: FhirRequest, principal: Principal, record: Record) -> Cursor:
         binding = binding_of(principal, record.policy_digest)
@@ -144,8 +164,8 @@ class Enforcement:
         return given
 
 
-def _admit(case: Case, request: FhirRequest, record: Record) -> None:
-    decision = decide_request(case, request.type)
+def _admit(case: Case, request: FhirRequest, record: Record, *, granted: bool) -> None:
+    decision = decide_request(case, request.type, granted=granted)
     if not decision.permits:
         record.decide(decision)
         if not case.closure.complete:

@@ -3,15 +3,17 @@
 Whatever interaction it is, resources come in through `ask` and are judged through `judge`: there is no second way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy.audit.record import Record
 from proxy.decision.case import Case
 from proxy.decision.decide import Decider
 from proxy.enforcement import findings
+from proxy.enforcement.emergency import trusted_grants
 from proxy.enforcement.house import House
 from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.facts.grant import NO_GRANTS, Grant
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.envelope import Envelope, Matter, Resource
 from proxy.fhir.interaction import FhirRequest, RawRequest
@@ -42,6 +44,8 @@ class Hearing:
     reader: EnvelopeReader
     start: Cursor | None = None
     link: str = ""
+    grants: Mapping[str, Grant] = field(default_factory=lambda: NO_GRANTS)
+    """The break-glass grants that the caller has open, by patient."""
     facts: dict[str, PatientFacts] = field(default_factory=dict)
 
     @property
@@ -113,7 +117,8 @@ class Hearing:
         missing = {patient for patients in about for patient in patients or ()} - self.facts.keys()
         if missing:
             self.facts.update(await self.house.facts.patients(missing, self.record.find))
-        return Facts(self.case.closure, self.now, self.facts)
+        grants = {**trusted_grants(self.case, self.facts), **self.grants}
+        return Facts(self.case.closure, self.now, self.facts, grants)
 
     def disclose(self, judged: Judged) -> Disclosed:
         """What leaves of a permitted resource; written down."""

@@ -1,7 +1,7 @@
 """The House: everything the flow is given, made once by `app`: ports, policies, constants, clock and dice."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol, TypeAlias
 
@@ -9,6 +9,7 @@ from proxy.audit.entry import Entry
 from proxy.audit.record import Record
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
 from proxy.facts.finding import Tell, untold
+from proxy.facts.grant import Grant, Holder
 from proxy.facts.model import ActorClosure, Facts, PatientFacts
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import Answer, RawRequest
@@ -46,6 +47,23 @@ class Journal(Protocol):
     async def record(self, entry: Entry) -> None:
         """Returns when the entry is durable; `OwnError` otherwise."""
         ...
+
+
+class GrantSource(Protocol):
+    """Port: break-glass grants, as the journal has them."""
+
+    def open_of(self, holder: Holder, now: float, most: int) -> tuple[Grant, ...]:
+        """The grants that a holder has open, the first opened first, at most `most`; `OwnError` if they cannot be read."""
+        ...
+
+
+class NoGrants:
+    """Nobody holds a grant."""
+
+    def open_of(self, holder: Holder, now: float, most: int) -> tuple[Grant, ...]:
+        """None."""
+        del holder, now, most
+        return ()
 
 
 Witness: TypeAlias = Callable[[Case, Facts, Sequence[Judged]], None]
@@ -100,6 +118,7 @@ class House:
     new_id: Callable[[], str]
     nonce: Callable[[], bytes]
     witness: Witness = nobody
+    grants: GrantSource = field(default_factory=NoGrants)
 
     def record_of(self, raw: RawRequest) -> Record:
         """The record of a request, begun now, under the policies in force: every entry says which they were."""

@@ -118,7 +118,7 @@ class Observation:
 
 
 def _observed(entry: Entry, given: Answer) -> Entry:
-    """The entry of what really was answered, with what would have been beside it; nobody is told or warned."""
+    """The entry of what really was answered, with what would have been beside it; nobody is told or warned, no grant begins."""
     would = Would(entry.status, entry.refusal, entry.detail)
     outcome = outcome_of(given.status)
     return structs.replace(
@@ -128,6 +128,7 @@ def _observed(entry: Entry, given: Answer) -> Entry:
         refusal="",
         detail="",
         notices=(),
+        grants=(),
         warnings=(),
         would=would,
     )

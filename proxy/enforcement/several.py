@@ -4,9 +4,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from proxy.decision.model import Decision
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.single import answer, current
 from proxy.errors import UpstreamError
+from proxy.facts.grant import Grant
 from proxy.fhir.bundle import (
     NO_RESOURCE,
     BundleType,
@@ -18,6 +20,7 @@ from proxy.fhir.bundle import (
     frame_of,
     high_water_mark,
 )  # fmt: skip
+from proxy.fhir.coding import Coding
 from proxy.fhir.interaction import Answer, FhirRequest, path_of
 from proxy.fhir.query import encode_query
 from proxy.fhir.search import canonical_query, relative_url
@@ -184,11 +187,15 @@ def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
         public_url=hearing.house.public_url,
         links=_links(hearing, page),
         total=len(page.matches) if whole else None,
-        labels=high_water_mark(
-            one.judged.decision.confidentiality for one in shown if one.judged.decision
-        ),
+        labels=_marks([one.judged.decision for one in shown if one.judged.decision]),
     )
     return answer(body, {"x-intermediary": hearing.house.public_url, **header})
+
+
+def _marks(decisions: Sequence[Decision]) -> frozenset[Coding]:
+    """The labels of what holds these resources: the highest confidentiality, and what goes on binding the recipient."""
+    highest = high_water_mark(one.confidentiality for one in decisions)
+    return frozenset(highest).union(*(one.obligations.binds for one in decisions))
 
 
 def _warnings(
@@ -222,20 +229,30 @@ def _links(hearing: Hearing, page: Page) -> list[tuple[str, str]]:
         links.append(
             (
                 "next",
-                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page.following)}",
+                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, page.following)}",
             )
         )
     return links
 
 
-def _sealed(hearing: Hearing, following: Position) -> str:
+def _sealed(hearing: Hearing, page: Page, following: Position) -> str:
+    """The link to what follows. INVARIANT: it does not outlive a break-glass grant that a page so far needed."""
     house, request = hearing.house, hearing.request
+    needed = _grants_of(page)
+    held = {grant.id for grant in needed if not grant.trusted}
     cursor = Cursor(
         binding=binding_of(hearing.case.principal, hearing.case.compiled.policies.digest),
-        expires=hearing.now + house.paging.ttl_s,
+        expires=min([hearing.now + house.paging.ttl_s, *(grant.expires for grant in needed)]),
         target=following.target,
         skip=following.skip,
         path=path_of(request),
         query=encode_query(canonical_query(request)),
+        grants=tuple(sorted(held.union(hearing.start.grants if hearing.start else ()))),
     )
     return seal(cursor, house.cursor_key, house.nonce())
+
+
+def _grants_of(page: Page) -> set[Grant]:
+    """The break-glass grants without which something on the page would not show."""
+    decisions = (one.judged.decision for one in (*page.matches, *page.included))
+    return {grant for decision in decisions if decision for grant in decision.grants}

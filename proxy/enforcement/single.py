@@ -39,6 +39,9 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
     if not judged.permitted:
         hearing.withhold(judged)
         raise CallerError(Refusal.NOT_FOUND, "withheld")
+    if judged.decision is not None:
+        # What only a current version behind a grant lets through is a use of it, whichever version leaves.
+        hearing.record.use(judged.decision.grants)
     return judged
 
 

@@ -6,6 +6,7 @@ Only JSON is served and only forms are taken: what cannot be read cannot be judg
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from proxy.errors import CallerError, Refusal
 
@@ -27,6 +28,19 @@ _QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 _FORM = re.compile(
     r"application/x-www-form-urlencoded(?:[ \t]*;[ \t]*charset=(?:utf-8|\"utf-8\"))?", re.IGNORECASE
 )
+_RESOURCE = re.compile(
+    r"application/fhir\+json(?:[ \t]*;[ \t]*charset=(?:utf-8|\"utf-8\"))?", re.IGNORECASE
+)
+
+
+class Body(Enum):
+    """What is posted to a path."""
+
+    FORM = "application/x-www-form-urlencoded"
+    JSON = "application/fhir+json"
+
+
+_BODIES = {Body.FORM: _FORM, Body.JSON: _RESOURCE}
 _PREFERENCE = re.compile(r"[\s,;]+")
 
 
@@ -91,11 +105,21 @@ def refuse_headers(headers: Mapping[str, str], repeated: frozenset[str]) -> None
         raise CallerError(Refusal.NOT_SUPPORTED, "asynchronous requests are not supported")
 
 
-def refuse_body(method: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Refuse a body on anything but POST, and a POST that is not a UTF-8 form. Raises CallerError."""
+def refuse_body(
+    method: str, headers: Mapping[str, str], body: bytes, takes: Body = Body.FORM
+) -> None:
+    """Refuse a body on anything but POST, and a POST of another media type than the path takes. Raises CallerError."""
     if method != "POST":
         if body:
             raise CallerError(Refusal.MALFORMED, "this method takes no body")
         return
-    if not _FORM.fullmatch(headers.get("content-type", "").strip()):
-        raise CallerError(Refusal.MEDIA_TYPE, "a search is posted as a form in UTF-8")
+    if not _BODIES[takes].fullmatch(headers.get("content-type", "").strip()):
+        raise CallerError(
+            Refusal.MEDIA_TYPE,
+            "a search is posted as a form in UTF-8, a resource as application/fhir+json",
+        )
+
+
+def is_resource(headers: Mapping[str, str]) -> bool:
+    """Whether the body is a resource, and no form that adds to the query."""
+    return bool(_BODIES[Body.JSON].fullmatch(headers.get("content-type", "").strip()))

@@ -33,6 +33,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     skip: int
     path: str
     query: str
+    grants: tuple[str, ...] = ()
+    """Ids of the break-glass grants that the pages so far needed; without them the link opens nothing."""
 
 
 _DECODER = msgspec.msgpack.Decoder(Cursor)
