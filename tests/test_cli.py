@@ -24,6 +24,8 @@ from aiohttp import web
 
 from proxy import cli
 from proxy.audit.entry import Entry, Notice
+from proxy.audit.findings import findings_report
+from proxy.cli.auditing import findings
 from proxy.cli.noticing import as_json, as_text, notices_of
 from proxy.identity.development import development_keys, development_token
 from proxy.sandbox.samples import load_samples
@@ -673,6 +675,23 @@ def test_notices_are_told_by_patient() -> None:
         "reads"
     ]
     assert as_text(notices_of([entry], "Patient/b")) == "no notices"
+
+
+def test_findings_are_told_one_a_line() -> None:
+    odd = ("unknown-label", "urn:x#odd in Observation/o")
+    entries = [Entry(n, 0.0, "r", "denied", 404, "GET", "/", findings=(odd,)) for n in "ab"]
+    assert findings(findings_report(entries)) == (
+        "1970-01-01T00:00:00.000+00:00 unknown-label: urn:x#odd in Observation/o "
+        "(2 times since 1970-01-01T00:00:00.000+00:00)"
+    )
+
+
+async def test_a_journal_without_findings_says_so(used: Path, run: Run) -> None:
+    for more in ([], ["--kind", "dead-reference"], ["--since", "2026-01-01"]):
+        ran = run("audit", "findings", "--config", used, *more)
+        assert (ran.code, ran.out.strip()) == (0, "no findings")
+    assert run("audit", "findings", "--config", used, "--format", "json").out == "[]\n"
+    assert run("audit", "findings", "--config", used, "--kind", "nonsense").code == 2
 
 
 async def test_a_journal_without_notices_says_so(used: Path, run: Run) -> None:

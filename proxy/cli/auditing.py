@@ -50,7 +50,9 @@ def report(journal: JournalFile, patient: str, since: float) -> list[Access]:
 
 def findings(told: Iterable[FindingReport]) -> str:
     """Give findings as one line each."""
-    lines = [f"{one.last} {one.kind}: {one.about} ({one.times} times since {one.first})" for one in told]
+    lines = [
+        f"{one.last} {one.kind}: {one.about} ({one.times} times since {one.first})" for one in told
+    ]
     return "\n".join(lines) or "no findings"
 
 
