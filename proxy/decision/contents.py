@@ -55,10 +55,9 @@ def _asked_by(live: Live) -> frozenset[str] | None:
 
 
 def _asked_in(live: Live) -> frozenset[str] | None:
+    """Names of the resources that this provision is about; None = of any, as where it asks nothing that is indexed."""
     if not live.inside:
         return _NOBODY
-    if live.open:
-        return None
     return _instances(live.node) or _types(live.node)
 
 

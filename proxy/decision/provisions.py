@@ -25,7 +25,7 @@ from proxy.decision.model import Reason, Verdict
 from proxy.decision.terminology import most_specific
 from proxy.facts.actors import names_caller
 from proxy.facts.denylist import excluded
-from proxy.facts.epochs import Directives, Instant, Same, instant_of
+from proxy.facts.epochs import Directives, Same, instant_of
 from proxy.facts.model import ActorClosure, ConsentDirective
 from proxy.facts.selection import in_force
 from proxy.fhir.coding import ACT_REASON, Coding, Effect
@@ -117,12 +117,12 @@ def _prepared(
     closure: Same[ActorClosure],
     action: str,
     purposes: frozenset[str],
-    instant: Instant,
+    now: float,
     combine: Combination,
 ) -> _Prepared:
     by_date = combine == "most-recent"
-    consents = in_force(directives, instant, by_date=by_date)
-    context = Context(closure.value, action, most_specific(purposes), instant.now)
+    consents = in_force(directives, now, by_date=by_date)
+    context = Context(closure.value, action, most_specific(purposes), now)
     contexts = [context]
     if BREAK_GLASS in context.purposes:
         contexts.append(context._replace(exact=True))
@@ -131,7 +131,7 @@ def _prepared(
     prepared = _Prepared(consents.references, whole, explicit[0] if explicit else None)
     if any(one.asks_content for one in applied):
         return prepared
-    nothing = Question(closure.value, action, purposes, _NO_RESOURCE, instant.now, UTC)
+    nothing = Question(closure.value, action, purposes, _NO_RESOURCE, now, UTC)
     return prepared._replace(steady=_judged(prepared, nothing, combine))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from proxy.facts.actors import is_named, names_any
-from proxy.facts.epochs import Directives, Instant, Same, instant_of
+from proxy.facts.epochs import Directives, Same, instant_of
 from proxy.facts.model import ActorClosure, ConsentDirective, Provision
 from proxy.facts.selection import in_force
 from proxy.fhir.coding import Effect
@@ -28,12 +28,10 @@ def excluded(
 
 
 @lru_cache(maxsize=4096)
-def _excluded(
-    directives: Same[Directives], closure: Same[ActorClosure], instant: Instant
-) -> bool | None:
-    consents = in_force(directives, instant)
+def _excluded(directives: Same[Directives], closure: Same[ActorClosure], now: float) -> bool | None:
+    consents = in_force(directives, now)
     answers = [
-        _excludes(one.directive.root, closure.value, instant.now)
+        _excludes(one.directive.root, closure.value, now)
         for one in consents.for_caller(closure.value)
         if not one.directive.acts_for
     ]

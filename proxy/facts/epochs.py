@@ -5,8 +5,8 @@ identity of the facts, because hashing a thousand Consents is slow. Pure.
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf, nextafter
 from typing import Generic, NamedTuple, TypeVar
 
 from proxy.facts.model import ConsentDirective
@@ -36,22 +36,17 @@ class Edges(NamedTuple):
     starts: tuple[float, ...]
     ends: tuple[float, ...]
 
-    def epoch(self, now: float) -> tuple[int, int]:
-        """Number the time between two edges."""
-        return bisect_right(self.starts, now), bisect_left(self.ends, now)
+    def beginning(self, now: float) -> float:
+        """Give the first instant of the epoch in which `now` lies; minus infinity where none is before."""
+        begun, ended = bisect_right(self.starts, now), bisect_left(self.ends, now)
+        begin = self.starts[begun - 1] if begun else -inf
+        # an end belongs to what ends there: what follows begins right after it
+        return max(begin, nextafter(self.ends[ended - 1], inf)) if ended else begin
 
 
-@dataclass(frozen=True, slots=True)
-class Instant:
-    """An instant that equals every other one of its epoch."""
-
-    now: float = field(compare=False)
-    epoch: tuple[int, int]
-
-
-def instant_of(directives: Same[Directives], now: float) -> Instant:
-    """Give an instant as one of its epoch."""
-    return Instant(now, edges_of(directives).epoch(now))
+def instant_of(directives: Same[Directives], now: float) -> float:
+    """Give one instant for all those at which the same Consents and provisions are in force as at `now`."""
+    return edges_of(directives).beginning(now)
 
 
 @lru_cache(maxsize=2048)

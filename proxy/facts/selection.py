@@ -7,13 +7,13 @@ indexed of which a complete closure says for certain that they mean someone else
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from proxy.facts.actors import AUTHOR, CUSTODIAN, KNOWN_BY_CLOSURE, RECIPIENTS, WITH_MEMBERS
-from proxy.facts.epochs import Directives, Instant, Same
+from proxy.facts.epochs import Directives, Same
 from proxy.facts.model import Actor, ActorClosure, ConsentDirective, Provision
 from proxy.fhir.coding import Coding, Effect, Identifier
 
@@ -49,7 +49,7 @@ class InForce:
     distinct: tuple[ConsentDirective, ...]
     permits: tuple[Entry, ...]
     always: frozenset[int]
-    named: Mapping[Key, frozenset[int]]
+    named: Mapping[Key, Sequence[int]]
     systems: tuple[Key, ...]
 
     def for_caller(self, closure: ActorClosure) -> tuple[Entry, ...]:
@@ -77,9 +77,8 @@ def _lacking(closure: ActorClosure, systems: tuple[Key, ...]) -> Iterator[Key]:
 
 
 @lru_cache(maxsize=2048)
-def in_force(directives: Same[Directives], instant: Instant, *, by_date: bool = False) -> InForce:
-    """Compile the Consents that act at an instant. `by_date`: those of different dates are not the same."""
-    now = instant.now
+def in_force(directives: Same[Directives], now: float, *, by_date: bool = False) -> InForce:
+    """Compile the Consents that act at an instant of `epochs.instant_of`. `by_date`: those of different dates are not the same."""
     acting = [one for one in directives.value if one.acts(now)]
     voices: dict[Hashable, int] = {}
     entries = [
@@ -129,23 +128,25 @@ def _tree(node: Provision, now: float) -> Hashable:
 
 def _indexed(
     distinct: tuple[ConsentDirective, ...], now: float
-) -> tuple[frozenset[int], Mapping[Key, frozenset[int]]]:
+) -> tuple[frozenset[int], Mapping[Key, Sequence[int]]]:
     """Sort the voices into those that may speak to anybody, and those found by keys."""
     always: set[int] = set()
-    named: dict[Key, set[int]] = defaultdict(set)
+    named: dict[Key, list[int]] = defaultdict(list)
     for voice, directive in enumerate(distinct):
         keys = _keys_to(directive.root, now)
         if keys is None:
             always.add(voice)
         for key in keys or ():
-            named[key].add(voice)
-    return frozenset(always), {key: frozenset(found) for key, found in named.items()}
+            named[key].append(voice)
+    return frozenset(always), dict(named)
 
 
 def _keys_to(node: Provision, now: float) -> frozenset[Key] | None:
     """By what a caller is found who may lie in a provision, or in one below; None = any caller may."""
     if not node.period.covers(now):
         return frozenset()
+    if not node.provisions:
+        return _keys_in(node)
     found = [_keys_in(node), *(_keys_to(child, now) for child in node.provisions)]
     keys = [one for one in found if one is not None]
     return frozenset().union(*keys) if len(keys) == len(found) else None

@@ -1,21 +1,41 @@
+from math import inf, nextafter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.facts.epochs import Directives, Edges, Same, edges_of, instant_of
-from proxy.facts.model import ConsentDirective
+from proxy.facts.model import ConsentDirective, Period
 from tests.facts.consents import actor, deny, permit, r4, read4
 
 FROM = {"period": {"start": "2024-03-01"}}
 UNTIL = {"period": {"end": "2024-06-30"}}
 
 
+AFTER = nextafter(3.0, inf)
+
+
 @pytest.mark.parametrize(
-    ("now", "epoch"),
-    [(0, (0, 0)), (1, (1, 0)), (2, (1, 0)), (3, (1, 0)), (3.5, (1, 1)), (5, (2, 1))],
+    ("now", "beginning"),
+    [(0, -inf), (1, 1), (2, 1), (3, 1), (AFTER, AFTER), (4, AFTER), (5, 5), (9, 5)],
 )
 def test_a_start_belongs_to_what_begins_and_an_end_to_what_ends(
-    now: float, epoch: tuple[int, int]
+    now: float, beginning: float
 ) -> None:
-    assert Edges((1.0, 5.0), (3.0,)).epoch(now) == epoch
+    assert Edges((1.0, 5.0), (3.0,)).beginning(now) == beginning
+
+
+EDGES = st.lists(st.sampled_from([1.0, 2.0, 3.0, 4.0]), unique=True).map(sorted).map(tuple)
+
+
+@given(EDGES, EDGES, st.sampled_from([one / 2 for one in range(10)]))
+def test_at_the_beginning_the_same_is_in_force_as_now(
+    starts: tuple[float, ...], ends: tuple[float, ...], now: float
+) -> None:
+    beginning = Edges(starts, ends).beginning(now)
+    periods = [Period(start, end) for start in (None, *starts) for end in (None, *ends)]
+    assert [one.covers(beginning) for one in periods] == [one.covers(now) for one in periods]
+    assert beginning <= now
 
 
 def test_the_edges_are_those_of_consents_and_of_all_their_provisions() -> None:

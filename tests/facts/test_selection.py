@@ -1,13 +1,17 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from proxy.facts.actors import names_any
 from proxy.facts.epochs import Same, instant_of
 from proxy.facts.model import Actor, ActorClosure, ConsentDirective, Provision
 from proxy.facts.selection import MAX_SILENT, InForce, in_force
 from proxy.fhir.coding import PARTICIPATION, Coding, Effect, Identifier
 from tests.decision.test_provisions import DR_A, NOW
 from tests.facts.consents import Json, actor, deny, label, permit, purpose, r4, read4
+from tests.properties.scenes import actors, closures
 
 BADGE = Identifier("urn:badge", "1")
 PHYSICIAN, NURSE = (Coding("http://example.org/roles", one) for one in ("physician", "nurse"))
@@ -38,6 +42,7 @@ FOUND: list[tuple[Actor, bool, bool]] = [
     (Actor(identifier=Identifier("urn:badge", "2")), False, False),
     (Actor(identifier=Identifier("urn:elsewhere", "2")), False, True),
     (Actor("Practitioner/b", BADGE), True, True),
+    (Actor("Practitioner/b", identifiers=frozenset({BADGE})), True, True),
     (Actor("Practitioner/b", dead=True), False, True),
     (Actor("?", dead=True), False, True),
     (Actor(dead=True), False, True),
@@ -130,3 +135,16 @@ def test_what_acts_is_that_of_the_instant() -> None:
 def test_a_deny_of_a_role_that_the_caller_had_is_heard() -> None:
     consents = of(deny(actor("PractitionerRole/old")), deny(actor("PractitionerRole/else")))
     assert found(consents) == ["Consent/c0"]
+
+
+@settings(max_examples=600)
+@given(st.lists(actors, min_size=1, max_size=2), closures, st.sampled_from(Effect))
+def test_whoever_may_be_meant_finds_the_consent(
+    who: list[Actor], closure: ActorClosure, effect: Effect
+) -> None:
+    """The index leaves out nobody of whom `names_any` says that the provision names or may name them."""
+    root = Provision("provision", effect, actors=tuple(who))
+    consents = compiled(replace(read4(r4(permit())), base=effect, root=root))
+    answer = names_any(who, closure)
+    if answer or (answer is None and effect is Effect.DENY):
+        assert found(consents, closure)

@@ -453,7 +453,7 @@ def _in_role(actor: Actor, closure: ActorClosure) -> Ternary:
 
 
 def _is_other(actor: Actor, closure: ActorClosure) -> bool:
-    if actor.dead:
+    if actor.dead or {actor.reference, *(actor.members or ())} & closure.former:
         return False
     if actor.reference is None:
         systems = {one.system for one in closure.identifiers}
@@ -468,6 +468,7 @@ def is_certain(actor: Actor, closure: ActorClosure) -> bool:
         actor.reference in closure.references
         or actor.identifier in closure.identifiers
         or bool((actor.members or frozenset()) & closure.references)
+        or bool(actor.identifiers & closure.identifiers)
     )
 
 

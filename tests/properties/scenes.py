@@ -127,6 +127,8 @@ actors = st.sampled_from([Actor(DR), Actor(RIVAL), Actor(identifier=OTHER_BADGE)
         Actor(WARD, members=frozenset({DR, RIVAL})), Actor(WARD, members=frozenset({RIVAL})), Actor(WARD),
         Actor(WARD, members=frozenset()), Actor(TEAM, members=frozenset({DR})), Actor(TEAM, dead=True),
         Actor("?", dead=True), Actor("HealthcareService/x"), Actor(), Actor(dead=True), Actor("?", BADGE, dead=True),
+        Actor(RIVAL, identifiers=frozenset({BADGE})), Actor(WARD, members=frozenset(), identifiers=frozenset({BADGE})),
+        Actor("PractitionerRole/old"), Actor(WARD, members=frozenset({"PractitionerRole/old"})),
         Actor(role=DOCTOR), Actor(role=NURSE), Actor(role=role("NOVEL")), Actor(DR, role=role("NOVEL")),
         Actor(HOUSE, role=role("CST")), Actor(DR, role=role("AUT")), Actor(HOUSE, role=role("AUT")),
         Actor(role=PARENT), Actor(role=role("IRCP")),
@@ -261,6 +263,7 @@ closures = st.builds(
     organization_types=st.sampled_from([frozenset(), frozenset({PAYER})]),
     complete=st.sampled_from([True, True, True, False]),
     restriction=restrictions,
+    former=mostly(st.just(frozenset()), st.just(frozenset({"PractitionerRole/old"}))),
 )  # fmt: skip
 principals = st.builds(
     Principal,
