@@ -61,7 +61,7 @@ def judge_cases(
         decisions = _decided(compiled, case)
         for rule_id in _decisive_rules(decisions):
             exercised.setdefault(rule_id, set()).add(case.file)
-        findings.extend(_mismatch(case, decisions))
+        findings.extend(_mismatch(case, decisions, policies.terms))
     fallback = (cases[0].file, 1) if cases else ("tests", 1)
     for rule in policies.rules:
         if rule.id not in exercised:
@@ -182,7 +182,9 @@ def _as_written(label: str, terms: Terms) -> Coding:
     return Coding(system_of(terms.systems[alias].system), code)
 
 
-def _mismatch(case: written.Case, decisions: tuple[Decision, Decision]) -> Iterator[Finding]:
+def _mismatch(
+    case: written.Case, decisions: tuple[Decision, Decision], terms: Terms
+) -> Iterator[Finding]:
     """A finding if the case came out otherwise than expected."""
     refusing = next((one for one in decisions if not one.permits), None)
     came_out = Effect.PERMIT if refusing is None else Effect.DENY
@@ -192,6 +194,18 @@ def _mismatch(case: written.Case, decisions: tuple[Decision, Decision]) -> Itera
         yield case.finding(message)
     elif came_out is Effect.PERMIT:
         yield from _wrong_redactions(case, decisive)
+        yield from _wrong_warnings(case, decisive, terms)
+
+
+def _wrong_warnings(case: written.Case, decision: Decision, terms: Terms) -> Iterator[Finding]:
+    expected, told = set(map(terms.text, case.warn)), decision.obligations.warn
+    if told != expected:
+        message = f"expected to warn {_quoted(expected)}, got {_quoted(told)}"
+        yield case.finding(f"{message} ({_why(decision)})")
+
+
+def _quoted(texts: Collection[str]) -> str:
+    return ", ".join(f"`{text}`" for text in sorted(texts)) or "of nothing"
 
 
 def _wrong_redactions(case: written.Case, decision: Decision) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ no          | no                  | yes        | permit, with the union of oblig
 no          | no                  | no         | deny
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from proxy.decision.model import NO_OBLIGATIONS, Decision, Evidence, Obligations, Reason, Verdict
@@ -27,6 +26,8 @@ class Voices:
     heard: tuple[Reason, ...] = ()
     """Reasons of Consents that neither deny nor are unknown."""
     evidence: tuple[Evidence, ...] = ()
+    handling: Obligations = NO_OBLIGATIONS
+    """What the labels' own handling instructions oblige to."""
 
 
 def reason_of(one: Standing) -> Reason:
@@ -54,14 +55,14 @@ def combine(voices: Voices) -> Decision:
     if permitting:
         lifted = tuple(reason for _, _, reason in voices.denies)
         reasons = (*permitting, *voices.heard, *lifted)
-        return Decision(Effect.PERMIT, reasons, _obligations(voices.permits), voices.consents)
+        return Decision(Effect.PERMIT, reasons, _obligations(voices), voices.consents)
     silence = Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this")
     return Decision(Effect.DENY, (silence, *voices.heard), consents=voices.consents)
 
 
-def _obligations(permits: Iterable[Standing]) -> Obligations:
-    joined = NO_OBLIGATIONS
-    for one in permits:
+def _obligations(voices: Voices) -> Obligations:
+    joined = voices.handling
+    for one in voices.permits:
         joined |= one.rule.obligations
     return joined
 

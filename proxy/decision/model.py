@@ -46,12 +46,15 @@ class Obligations:
 
     warn: frozenset[str] = frozenset()
     """Texts that the reader is told with the data."""
+    binds: frozenset[Coding] = frozenset()
+    """Handling labels that go on binding whoever gets the data; a Bundle bears them too."""
 
     def __or__(self, other: "Obligations") -> "Obligations":
         return Obligations(
             self.redactions | other.redactions,
             self.notify | other.notify,
             self.warn | other.warn,
+            self.binds | other.binds,
         )
 
 

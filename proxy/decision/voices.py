@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from proxy.decision.case import Case, is_universal
 from proxy.decision.combine import Voices, combine, joined_of, reason_of
+from proxy.decision.handling import handle
 from proxy.decision.labels import EffectiveLabels, effective_labels
 from proxy.decision.model import Decision, Evidence, Reason, Verdict
 from proxy.decision.provisions import Combination, ConsentVerdict, Question, consent_verdict
@@ -88,23 +89,18 @@ def _about_patient(
         proven=authorship(case, envelope),
         consent=_counts_as(verdict),
     )
-    consent_denies = tuple(
-        # A Consent that names the caller means the caller, and one that names break-glass means that: no rule for people
-        # of a kind, or for emergencies, lifts it.
-        (CONSENT_TAG, verdict.named or verdict.opposed, reason)
-        for reason in verdict.reasons
-        if verdict.verdict is Verdict.DENY
-    )
+    handled = handle(labels.codings, case, about.consent)
     unhonourable = tuple(unhonoured(case.principal, case.closure))
     forbidding = tuple(forbidden(case.principal, patient, question))
     return Voices(
         unknown=(
             *unhonourable,
             *_unknown_labels(labels),
+            *handled.unmet,
             *(verdict.reasons if verdict.verdict is Verdict.UNKNOWN else ()),
         ),
         denies=(
-            *consent_denies,
+            *_consent_denies(verdict),
             # the token is a ceiling, like its scopes: nothing lifts what it forbids
             *((VOICE, True, reason) for reason in forbidding),
             *_denies(case, about),
@@ -114,7 +110,19 @@ def _about_patient(
         consents=verdict.consents,
         heard=verdict.reasons if verdict.verdict is Verdict.PERMIT else (),
         evidence=(_evidence(envelope, about, patient, verdict, unhonourable or forbidding),),
+        handling=handled.obligations,
     )
+
+
+def _consent_denies(verdict: ConsentVerdict) -> Iterator[tuple[str, bool, Reason]]:
+    """Denies of Consents; which of them no rule lifts.
+
+    One that names the caller means the caller, and one that names break-glass means that: no rule for people of a kind, or for
+    emergencies, lifts it.
+    """
+    if verdict.verdict is Verdict.DENY:
+        for reason in verdict.reasons:
+            yield CONSENT_TAG, verdict.named or verdict.opposed, reason
 
 
 def _relationships(case: Case, known: PatientFacts, facts: Facts) -> frozenset[str] | None:
@@ -167,12 +175,14 @@ def _about_nobody(case: Case, envelope: Envelope, labels: EffectiveLabels) -> Vo
         frozenset(),
     )
     unhonourable = tuple(unhonoured(case.principal, case.closure))
+    handled = handle(labels.codings, case, about.consent)
     nobody = ConsentVerdict(Verdict.NOT_APPLICABLE, named=False, reasons=(), consents=frozenset())
     return Voices(
-        unknown=(*unhonourable, *_unknown_labels(labels)),
+        unknown=(*unhonourable, *_unknown_labels(labels), *handled.unmet),
         denies=(*_denies(case, about), *_matrix(case, envelope)),
         permits=_permits(case, about),
         evidence=(_evidence(envelope, about, "", nobody, unhonourable),),
+        handling=handled.obligations,
     )
 
 

@@ -7,6 +7,7 @@ refusal depends on the shape of the request and on who asks: a rule that might r
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from proxy.decision import handling
 from proxy.decision.case import Case
 from proxy.decision.inline import cuts_of
 from proxy.decision.model import Decision
@@ -40,12 +41,11 @@ def _hides_identifier(definitions: Definitions, case: Case, key: "_Key") -> bool
 
 
 def redactable(case: Case, rtype: str) -> frozenset[tuple[str, ...]]:
-    """Element paths of a type, as steps, that some rule standing for this caller redacts; `*.x` is every type's `x`."""
-    paths = {
-        redaction.path.partition(".")
-        for one in case.permits
-        for redaction in one.rule.obligations.redactions
-    }
+    """Element paths of a type, as steps, that a rule standing for this caller, or a label, redacts; `*.x` is every type's `x`."""
+    redactions = handling.redactable(case).union(
+        *(one.rule.obligations.redactions for one in case.permits)
+    )
+    paths = {redaction.path.partition(".") for redaction in redactions}
     return frozenset(tuple(rest.split(".")) for head, _, rest in paths if head in (rtype, "*"))
 
 

@@ -95,6 +95,11 @@ class Expected(Written):
         default=Redact(),
         description="Exactly what is taken out of a resource of this type; absent: nothing.",
     )
+    warn: tuple[Text, ...] = Field(
+        default=(),
+        min_length=1,
+        description="Exactly what the reader is told: texts, or their names in terms.yaml; absent: nothing.",
+    )
 
 
 class CaseFile(Written):
@@ -142,6 +147,7 @@ class Case:
     effect: Effect
     redact: Redact
     at: str = ""
+    warn: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         when = f" · at {self.at}" if self.at else ""
@@ -196,6 +202,7 @@ def _case(source: Source[CaseFile], key: Key, expected: Mapping[Key, int]) -> Ca
         consent=key[3],
         effect=Effect.DENY if index is None else Effect.PERMIT,
         redact=Redact() if index is None else file.expect[index].redact,
+        warn=() if index is None else file.expect[index].warn,
         at=key[4],
     )
 

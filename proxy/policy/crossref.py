@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from proxy.errors import Finding
 from proxy.fhir.coding import Effect
 from proxy.policy import elements
+from proxy.policy.crossref_handling import wrong_handling
 from proxy.policy.labels import LabelFile, labels_from
 from proxy.policy.model import CONSENT_TAG, Policy, Rule
 from proxy.policy.placed import Files, placed_rules, principals_of, resources_of
@@ -19,7 +20,11 @@ from proxy.policy.terms import NAME, ORDER
 
 def findings_of(files: Files) -> list[Finding]:
     """Give every finding about files that are each well-formed; empty if they fit together."""
-    wrong = [*_wrong_terms(files), *_wrong_labels(files)]
+    wrong = [
+        *_wrong_terms(files),
+        *_wrong_labels(files),
+        *wrong_handling(files.labels, files.terms.content),
+    ]
     if wrong:
         return wrong
     return [finding for check in CHECKS for finding in check(files)]

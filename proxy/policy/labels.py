@@ -6,11 +6,12 @@ sensitive. The same file says which labels are known: a label nobody knows is `u
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import Field
 
 from proxy.fhir.coding import Coding, spelt_alike
+from proxy.policy.handling import Fulfilments, Handling, fulfilments_from, instruction
 from proxy.policy.terms import Label, Name, Terms, Text, Written
 
 
@@ -48,6 +49,11 @@ class LabelFile(Written):
     rules: tuple[LabellingRule, ...] = Field(
         default=(), min_length=1, description="The labelling rules."
     )
+    handling: tuple[Handling, ...] = Field(
+        default=(),
+        min_length=1,
+        description="Obligations and refrains (v3-ActCode) that the house fulfils; any other one denies.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,16 @@ class Labels:
         (),
     )
     """The same by code alone, without case, for codes of systems that nobody named: whole codes, and prefixes."""
+    handling: Fulfilments = field(default_factory=dict)
+    """How instructions among the labels are fulfilled; one that is not here is not."""
     rules: tuple[LabellingRule, ...] = ()
     """As written; only explanations read them."""
 
     def knows(self, label: Coding) -> bool:
         """Whether the house understands this label, however it is spelled."""
         normal = self.terms.normalise(label)
+        if instruction(normal) is not None:  # whether it is fulfilled is another question
+            return True
         return normal.system in self.known_systems or normal in self.known_codes
 
     def labels_of(self, codes: Iterable[Coding]) -> frozenset[Coding]:
@@ -132,6 +142,7 @@ def labels_from(file: LabelFile, terms: Terms) -> Labels:
         anywhere=(_by_code(exact), tuple(sorted(_by_code(prefixes).items()))),
         known_systems=frozenset(terms.coding(f"{alias}#-").system for alias in file.known.systems),
         known_codes=frozenset(map(terms.coding, file.known.codes)),
+        handling=fulfilments_from(file.handling, terms),
         rules=file.rules,
     )
 

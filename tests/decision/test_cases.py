@@ -283,3 +283,34 @@ def test_a_case_that_names_no_instant_is_judged_before_the_campaign(tmp_path: Pa
     timeless = timeless.replace(', at: ["2026-10-15", "2027-01-31"]}', "}")
     found = with_campaign(tmp_path, timeless)
     assert "rule `nurses-vaccinate` is exercised by no test case" in " ".join(found)
+
+
+WARNING = POLICY.replace(
+    "      consent: [permit]\n", "      consent: [permit]\n    warn: beware\n", 1
+)
+TEXTS = packs.TERMS + 'texts: {beware: "Beware."}\n'
+
+
+@pytest.mark.parametrize(
+    ("told", "finding"),
+    [
+        ("warn: [beware]", []),
+        ("warn: [Beware.]", []),
+        (
+            "warn: [Mind it.]",
+            [
+                "cases.yaml:10: doctor · read · plain · consent permit: expected to warn `Mind it.`, got `Beware.` (rule `team`; consent `Consent/permit#provision`)"
+            ],
+        ),
+        (
+            "",
+            [
+                "cases.yaml:10: doctor · read · plain · consent permit: expected to warn of nothing, got `Beware.` (rule `team`; consent `Consent/permit#provision`)"
+            ],
+        ),
+    ],
+)
+def test_exactly_what_is_told_is_expected(tmp_path: Path, told: str, finding: list[str]) -> None:
+    expect = RIGHT.replace("}", f", {told}}}" if told else "}")
+    pack = packs.write(tmp_path, policy=WARNING, terms=TEXTS, cases=cases(expect))
+    assert judged(pack) == finding

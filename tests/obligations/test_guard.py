@@ -1,11 +1,15 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from proxy.errors import CallerError, Refusal
+from proxy.fhir.coding import ACT_CODE, Coding
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.parameters import searchable
 from proxy.obligations.guard import guard, redactable
+from proxy.policy.handling import Fulfilment
+from proxy.policy.redact import Redact
 from tests.obligations.cases import DEFINITIONS, case_of, search
 
 
@@ -100,3 +104,15 @@ def test_of_every_filter_that_is_understood_the_elements_are_known(version: str)
         for name, param in searchable(rtype, version).items()
         if not param.paths
     ]
+
+
+def test_what_a_label_may_redact_is_refused_as_a_search_key_too() -> None:
+    by = Fulfilment(redact=Redact(remove=("Patient.telecom",)))
+    plain = case_of()
+    policies = plain.compiled.policies
+    handling = {Coding(ACT_CODE, "REDACT"): (by,)}
+    labels = replace(policies.labels, handling=handling)
+    compiled = replace(plain.compiled, policies=replace(policies, labels=labels))
+    guard(search("Patient?telecom=a"), plain, DEFINITIONS)
+    with pytest.raises(CallerError):
+        guard(search("Patient?telecom=a"), replace(plain, compiled=compiled), DEFINITIONS)
