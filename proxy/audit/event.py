@@ -23,6 +23,7 @@ from proxy.audit.agent import (
     token_profiles,
 )
 from proxy.audit.balp import About, Json, Shape, coding
+from proxy.audit.break_glass import patients_of, purposes_under, told
 from proxy.audit.credential import without_credentials
 from proxy.audit.entity import (
     consent_entity,
@@ -83,7 +84,7 @@ def _rest_events(entry: Entry, observer: Observer) -> Iterator[Json]:
         yield _refused(entry, shape, observer)
         return
     for resource, patient in _subjects(entry, shape.about):
-        yield _answered(entry, shape, observer, resource, patient)
+        yield told(_answered(entry, shape, observer, resource, patient), entry, patient)
 
 
 def _subjects(entry: Entry, about: About) -> list[tuple[str, str]]:
@@ -97,7 +98,7 @@ def _subjects(entry: Entry, about: About) -> list[tuple[str, str]]:
             for reference in one.references
             for patient in one.patients or ("",)
         ]
-    patients = _patients_of(disclosed) or _patient_asked(entry, about)
+    patients = _patients_of(disclosed) or patients_of(entry) or _patient_asked(entry, about)
     return [(asked, patient) for patient in patients]
 
 
@@ -188,7 +189,7 @@ def _authorization(entry: Entry, judged: Judged, patient: str, observer: Observe
     consents = judged.consents_of(patient)
     conforms = bool(consents and caller.peer and caller.is_user and caller.has_organization)
     entities = [patient_entity(patient), *map(consent_entity, consents)]
-    purposes = purposes_of(entry.actor).get("purposeOfUse")
+    purposes = purposes_under(judged, purposes_of(entry.actor).get("purposeOfUse", []))
     return {
         **_claimed([balp.AUTHZ_PROFILE] if conforms else []),
         "type": coding(balp.SECURITY_ALERT),

@@ -75,4 +75,6 @@ def _entity(entity: Json) -> Json:
     """R5 has no `entity.type`: where no role tells what the entity is, the type does."""
     meaning: Json = entity["role"] if "role" in entity else entity["type"]
     kept: Json = {name: entity[name] for name in _ENTITY_KEPT if name in entity}
+    if "detail" in entity:
+        kept["detail"] = [{**one, "type": {"text": one["type"]}} for one in entity["detail"]]
     return kept | {"role": _concept(meaning)}

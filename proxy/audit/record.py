@@ -106,9 +106,9 @@ class Record:
         index = -1 if decision is None else self.decide(decision, patients)
         if decision is not None and outcome in LEFT:
             self.warned |= decision.obligations.warn
+            self.use(decision.grants)
             if decision.obligations.notify:
                 self._oblige(decision, patients)
-            self.use(decision.grants)
         return self.touched.setdefault((outcome, patients, redacted, index), [])
 
     def find(self, kind: FindingKind, about: str) -> None:

@@ -34,8 +34,10 @@ class Access:
 
 def concerns(entry: Entry, patient: str) -> bool:
     """Whether the entry touched, or judged access to, data of this patient (`Patient/id`)."""
-    return any(patient in one.patients for one in entry.touched) or any(
-        patient in one.patients for one in entry.decisions
+    return (
+        any(patient in one.patients for one in entry.touched)
+        or any(patient in one.patients for one in entry.decisions)
+        or any(patient == one.patient for one in entry.grants)
     )
 
 
