@@ -13,6 +13,7 @@ import orjson
 from proxy.errors import ProxyError
 from proxy.facts.elements import Json
 from proxy.facts.finding import FindingKind, Tell, untold
+from proxy.fhir.codec import repeats
 from proxy.fhir.coding import Identifier
 
 CHUNK = 250
@@ -180,7 +181,13 @@ def chunks_of(items: list[str]) -> list[list[str]]:
 
 
 def _resources(answer: Iterable[bytes], resource_type: str) -> list[Json] | None:
-    """Read an answer; `None` where anything in it is not a resource of the type that was asked for."""
+    """Read an answer; `None` where anything in it is not a resource of the type that was asked for.
+
+    Nor may a member stand twice: another parser might read another patient, or another effect (threat T-153).
+    """
+    answer = list(answer)
+    if any(map(repeats, answer)):
+        return None
     try:
         found = [orjson.loads(one) for one in answer]
     except orjson.JSONDecodeError:

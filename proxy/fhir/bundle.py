@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
+from proxy.fhir.spans import SpansError, items_of, member, without
 
 BundleType: TypeAlias = Literal["searchset", "history"]
 _ORDER = "ULMNRV"
@@ -70,11 +71,33 @@ def frame_of(body: bytes, bundle_type: BundleType) -> Frame:
     """The frame of an upstream answer; `FrameError` when it is not a Bundle of that type."""
     try:
         frame = _DECODER.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        raise FrameError("upstream's answer is no Bundle") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        frame = _piecemeal(body)
     if frame.type != bundle_type:
         raise FrameError("upstream's Bundle is of another type")
     return frame
+
+
+def _piecemeal(body: bytes) -> Frame:
+    """The frame of a Bundle of which some entry cannot be read: that entry is one whose resource cannot, the others are as they are."""
+    try:
+        frame = _DECODER.decode(without(body, "entry"))
+        entries = items_of(member(body, "entry", b"["))
+        return msgspec.structs.replace(frame, entry=tuple(map(_entry, entries)))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, SpansError):
+        raise FrameError("upstream's answer is no Bundle") from None
+
+
+_ENTRY = msgspec.json.Decoder(FrameEntry)
+
+
+def _entry(text: bytes) -> FrameEntry:
+    try:
+        return _ENTRY.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        if not text.strip().startswith(b"{"):
+            raise
+        return FrameEntry(msgspec.Raw(text))
 
 
 class OutEntry(NamedTuple):

@@ -18,12 +18,11 @@ _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)')
 _NAME = INLINE_LABEL.rpartition("/")[2]
 _NAMES = frozenset({_NAME, _NAME.removeprefix("extension-")})
 _MARK = _NAME.removeprefix("extension-").encode()
-_MARKS = (_MARK, _MARK.upper())
 
 
 def bears_marks(data: bytes) -> bool:
     """Whether inline labels may stand in some JSON, as far as it has no escapes."""
-    return any(mark in data for mark in _MARKS)
+    return _MARK in data
 
 
 def may_hide(data: bytes) -> bool:

@@ -17,6 +17,7 @@ from proxy.fhir.codec import repeats
 from proxy.fhir.coding import Coding, coding_of
 from proxy.fhir.compartment import OPAQUE
 from proxy.fhir.content import Wanted, bears_marks, codings_of, may_hide, tree_of
+from proxy.fhir.doubles import may_repeat
 from proxy.fhir.envelope import Envelope, Inline, Matter, Resource, UnreadableError
 from proxy.fhir.inline import inline_of, with_lost
 from proxy.fhir.links import reference_of
@@ -56,6 +57,8 @@ class EnvelopeReader:
         """A reference as `Type/id`, or None when it is not one of ours."""
         self._wanted = wanted
         self._dated = False
+        self._exact = False
+        """Whether anything in a resource may decide: then no member may stand twice anywhere."""
         self._mentions: frozenset[str] = frozenset()
         self._matters: dict[object, Matter] = {}
 
@@ -71,10 +74,13 @@ class EnvelopeReader:
         other._wanted = self._wanted if known else self._wanted | codes
         other._dated = self._dated or dates
         other._mentions = self._mentions | mentions
+        other._exact = other._dated or bool(other._mentions)
         return other
 
     def read(self, raw: Resource) -> Envelope:
         """The envelope of one resource; `UnreadableError` when it is none."""
+        if not _is_text(bytes(raw)):
+            raise UnreadableError("not UTF-8")
         return self._envelope(raw, plain=False)
 
     def read_all(
@@ -85,7 +91,11 @@ class EnvelopeReader:
         `whole` is a body that holds all of them: what is not in it is in none of them, and is looked for once.
         """
         plain = whole is not None and self._is_plain(whole)
-        return [self._envelope_or_none(raw, plain=plain) for raw in raws]
+        sound = whole is not None and _is_text(whole)
+        return [
+            self._envelope_or_none(raw, plain=plain) if sound or _is_text(bytes(raw)) else None
+            for raw in raws
+        ]
 
     def _envelope_or_none(self, raw: Resource, *, plain: bool) -> Envelope | None:
         try:
@@ -110,10 +120,11 @@ class EnvelopeReader:
         if meta.tag and meta.is_of_a_part:
             raise UnreadableError("upstream gives only a part of the resource")
         data = bytes(raw)
-        if _may_repeat(data) and repeats(data):
+        opened = not (plain or self._is_plain(data))
+        if (opened or self._exact or may_repeat(data, plan.heads)) and repeats(data):
             raise UnreadableError("a member stands twice")
         date = self._date(node, plan, meta) if self._dated else ""
-        if plan.by_identity or node.contained_ or not (plain or self._is_plain(data)):
+        if opened or plan.by_identity or node.contained_:
             return self._whole(node, plan, meta, data, date)
         matter = self._matter(node, plan, meta)
         return Envelope(
@@ -214,15 +225,13 @@ class EnvelopeReader:
         return frozenset(coding for coding in codings_of(data) if coding.code in self._wanted)
 
 
-def _may_repeat(data: bytes) -> bool:
-    """Whether a member that decides may stand twice: then a client might read another one than we do (T-153)."""
-    return (
-        data.count(b'"meta"') > 1
-        or data.count(b'"security"') > 1
-        or data.count(b'"subject"') > 1
-        or data.count(b'"patient"') > 1
-        or may_hide(data)
-    )
+def _is_text(data: bytes) -> bool:
+    """Whether it is UTF-8 throughout; what is skipped when a resource is decoded is not looked at otherwise."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _NO_CODES: frozenset[Coding] = frozenset()

@@ -175,6 +175,8 @@ class Plan:
     authors: tuple[Element, ...]
     dates: tuple[Element, ...]
     by_identity: bool
+    heads: tuple[bytes, ...] = ()
+    """Where the elements begin that say whom it is about, as they are spelled: `"subject"`."""
 
 
 _KINDED = ("AuditEvent", "entity")
@@ -194,6 +196,11 @@ def plan_of(struct: type[msgspec.Struct]) -> Plan:
         authors=_elements(rtype, AUTHORS),
         dates=_elements(rtype, DATES),
         by_identity=rtype == "Patient" or rtype in OPAQUE,
+        heads=tuple(
+            dict.fromkeys(
+                b'"%b"' % path.partition(".")[0].encode() for path in ABOUT.get(rtype, ())
+            )
+        ),
     )
 
 

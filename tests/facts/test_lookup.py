@@ -31,6 +31,12 @@ GROUP = b'{"resourceType":"Group","id":"g"}'
         ([GROUP, b'{"resourceType":"OperationOutcome"}'], None),
         ([b"<html>"], None),
         ([b"[]"], None),
+        (
+            [b'{"resourceType":"Group","id":"g","member":[{"inactive":true,"inactive":false}]}'],
+            None,
+        ),
+        ([b'{"resourceType":"Group","id":"g","x":"\\ud800"}'], None),
+        ([b'{"resourceType":"Group","id":"g","x":"\xff"}'], None),
         (None, None),
     ],
 )

@@ -113,3 +113,54 @@ def test_what_has_no_identity_has_no_full_url() -> None:
     assert orjson.loads(body)["entry"] == [
         {"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": "outcome"}}
     ]
+
+
+def searchset_of(*entries: bytes) -> bytes:
+    return (
+        b'{"resourceType":"Bundle","entry":[%b],"type":"searchset","link":[{"relation":"next","url":"u"}]}'
+        % b",".join(entries)
+    )
+
+
+POISON = [
+    b'{"resource":{"resourceType":"Observation","id":"b","x":"\\ud800"}}',
+    b'{"fullUrl":"\\udfff","resource":{"resourceType":"Observation","id":"b"}}',
+    b'{"resource":{"resourceType":"Observation","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    b'{"resource":{},"search":{"mode":7}}',
+    b'{"resource":{"x":nul}}',
+    b'{"resource":{"x":01}}',
+    b'{"resource":{"x" "y"}}',
+]
+
+
+@pytest.mark.parametrize("poison", POISON, ids=range(len(POISON)))
+def test_an_entry_that_cannot_be_read_leaves_the_others_as_they_are(poison: bytes) -> None:
+    good = b'{"resource":{"id":"%b"},"search":{"mode":"match"}}'
+    before, after = good % b"a", good % b"c"
+    frame = frame_of(searchset_of(before, poison, after), "searchset")
+    clean = frame_of(searchset_of(before, after), "searchset")
+    assert [bytes(one.resource) for one in (frame.entry[0], frame.entry[2])] == [
+        b'{"id":"a"}',
+        b'{"id":"c"}',
+    ]
+    assert [bytes(one.resource) for one in clean.entry] == [b'{"id":"a"}', b'{"id":"c"}']
+    assert len(frame.entry) == 3
+    assert frame.next() == clean.next() == "u"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        searchset_of(POISON[0], b"7"),
+        searchset_of(POISON[0], b""),
+        searchset_of(POISON[0])[:-1],
+        searchset_of(POISON[0]) + b"x",
+        searchset_of(POISON[0]).replace(b'"type"', b'"entry":[],"type"'),
+        searchset_of(POISON[0]).replace(b'"searchset"', b'"\\ud800"'),
+        searchset_of(b'{"x":"}'),
+    ],
+    ids=range(7),
+)
+def test_what_surrounds_the_entries_must_be_sound(body: bytes) -> None:
+    with pytest.raises(FrameError):
+        frame_of(body, "searchset")

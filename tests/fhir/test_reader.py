@@ -453,3 +453,39 @@ def test_an_audit_event_is_about_the_persons_it_names(
 ) -> None:
     reader = EnvelopeReader(frozenset({"AuditEvent"}), (), Wanted())
     assert reader.read((AUDIT % entities).encode()).patients == patients
+
+
+def test_one_that_is_no_text_is_unreadable_and_no_other_is() -> None:
+    good = orjson.dumps(observation())
+    bad = good[:-1] + b',"x":"\xff"}'
+    for whole in (None, good + bad):
+        told = READER.read_all([good, bad, good], whole)
+        assert [one is None for one in told] == [False, True, False]
+    with pytest.raises(UnreadableError):
+        READER.read(bad)
+
+
+DOUBLE = [
+    b'{"resourceType":"Observation","id":"1","subject":{"reference":"Patient/a","reference":"Patient/b"}}',
+    b'{"resourceType":"Coverage","id":"1","beneficiary":{"reference":"Patient/a","reference":"Patient/b"}}',
+    b'{"resourceType":"Observation","id":"1","meta":{"security":[{"system":"s","code":"R","code":"N"}]},"subject":{"reference":"Patient/a"}}',
+    b'{"resourceType":"Observation","id":"1","code":{"coding":[{"code":"75622-1","code":"x"}]},"subject":{"reference":"Patient/a"}}',
+    b'{"resourceType":"Observation","id":"1","note":[{"_text":{"extension":[{"url":"u/extension-inline-sec-label","valueCoding":{"code":"R","code":"N"}}]}}]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", DOUBLE, ids=range(len(DOUBLE)))
+def test_a_member_that_decides_may_not_stand_twice_however_deep(raw: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        READER.read(raw)
+
+
+def test_where_a_date_or_a_mention_may_decide_no_member_may_stand_twice() -> None:
+    raw = orjson.dumps(observation(status="final"))[:-1] + b',"issued":"2020","issued":"2021"}'
+    assert READER.read(raw).type == "Observation"
+    for exact in (
+        READER.wanting(frozenset(), dates=True),
+        READER.wanting(frozenset(), dates=False, mentions=frozenset({"Encounter/1"})),
+    ):
+        with pytest.raises(UnreadableError):
+            exact.read(raw)

@@ -1,0 +1,53 @@
+"""Members that stand twice in a resource (RFC 8259 §4): a client might read another one than we do (threat T-153).
+
+Whether any does is told exactly by `codec.repeats`, which is slow; here is told cheaply, and never wrongly no, whether one of
+the elements that decide may: labels, and whom the resource is about. Pure.
+"""
+
+_QUOTE = b'"'
+
+
+def may_repeat(data: bytes, heads: tuple[bytes, ...]) -> bool:
+    """Whether `meta`, a label, or one of the elements `heads` (`b'"subject"'`), or what stands in it, may stand twice.
+
+    Of text without escapes that spell letters (`content.may_hide`).
+    """
+    return (
+        data.count(b'"meta"') > 1
+        or _labels_may(data)
+        or any(_reference_may(data, head) for head in heads)
+    )
+
+
+def _labels_may(data: bytes) -> bool:
+    """Whether `security` may stand twice, or a member of one of its Codings."""
+    start = data.find(b'"security"')
+    if start < 0:
+        return False
+    if data.find(b'"security"', start + 1) >= 0:
+        return True
+    span = data[start : data.find(b"]", start)]
+    return (
+        _is_broken(span)
+        or span.count(b"[") != 1
+        or any(
+            coding.count(b'"code"') != 1 or coding.count(b'"system"') != 1
+            for coding in span.split(b"{")[1:]
+        )
+    )
+
+
+def _reference_may(data: bytes, head: bytes) -> bool:
+    """Whether an element may stand twice, or be anything else than one Reference without anything inside it."""
+    start = data.find(head)
+    if start < 0:
+        return False
+    if data.find(head, start + 1) >= 0:
+        return True
+    span = data[start : data.find(b"}", start)]
+    return _is_broken(span) or span.count(b"{") != 1 or span.count(b'"reference"') != 1
+
+
+def _is_broken(span: bytes) -> bool:
+    """Whether a span may end inside a string: then it says nothing of what follows."""
+    return b"\\" in span or span.count(_QUOTE) % 2 != 0
