@@ -348,6 +348,7 @@ async def test_a_request_is_explained_as_text_and_as_json(tmp_path: Path, upstre
         "answer: 200",
         "request: permit",
     ]
+    assert lines[3].startswith("asked of upstream: Patient?_id=camille")
     assert "~ Patient/camille/_history/1: redacted about Patient/camille" in lines
     assert "redacted: Patient.address, Patient.telecom" in lines
     assert any(

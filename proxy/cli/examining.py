@@ -31,12 +31,16 @@ def _lines(rehearsal: Rehearsal) -> Iterator[str]:
     if rehearsal.request is not None:
         yield f"request: {rehearsal.request.effect}"
         yield from _told(rehearsal.request)
+    yield from (f"asked of upstream: {target}" for target in rehearsal.upstream)
     for one in rehearsal.resources:
         yield from _considered(one)
+    if rehearsal.more:
+        yield "more pages follow that were not played"
     if rehearsal.request is not None and rehearsal.request.effect == "permit":
         fates = Counter(one.outcome for one in rehearsal.resources)
         counted = ", ".join(f"{fates[name]} {name}" for name in _MARKS if fates[name])
-        yield f"considered: {counted or 'nothing'}"
+        pages = f" on {rehearsal.pages} pages" if rehearsal.pages > 1 else ""
+        yield f"considered{pages}: {counted or 'nothing'}"
 
 
 def _considered(one: Considered) -> Iterator[str]:

@@ -12,7 +12,7 @@ import msgspec
 
 from proxy.audit.record import Record, actor_of
 from proxy.enforcement.house import House
-from proxy.enforcement.rehearsal import Rehearsal, rehearse, rehearsed_request
+from proxy.enforcement.rehearsal import Rehearsal, rehearse, rehearse_all, rehearsed_request
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.codec import parse_strict
 from proxy.fhir.interaction import RawRequest
@@ -50,10 +50,14 @@ class Desk:
     suppose: Suppose
     record: Record
 
-    async def rehearse(self, principal: Principal, line: str) -> Rehearsal:
-        """What a supposed caller would be answered to `GET /Type/id`; every resource considered is written down."""
+    async def rehearse(self, principal: Principal, line: str, *, whole: bool = False) -> Rehearsal:
+        """What a supposed caller would be answered to `GET /Type/id`; every resource considered is written down.
+
+        `whole`: with the pages that follow.
+        """
         raw = rehearsed_request(line, self.house)
-        rehearsal = await rehearse(self.house, principal, raw)
+        play = rehearse_all if whole else rehearse
+        rehearsal = await play(self.house, principal, raw)
         self.record.policy_digest = rehearsal.policies or self.record.policy_digest
         for one in rehearsal.resources:
             self.record.touch(one.reference, EXPLAINED, None, one.patients, ())

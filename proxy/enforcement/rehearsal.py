@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
+import msgspec
+
 from proxy.audit.entry import Entry
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
 from proxy.decision.changes import Change
@@ -22,12 +24,15 @@ from proxy.decision.explain import (
 )
 from proxy.decision.model import Decision
 from proxy.enforcement.flow import Enforcement
-from proxy.enforcement.house import House
+from proxy.enforcement.house import House, Upstream
 from proxy.errors import CallerError, Refusal
 from proxy.facts.model import ActorClosure, Facts
-from proxy.fhir.interaction import RawRequest
+from proxy.fhir.interaction import Answer, RawRequest
 from proxy.identity.principal import Principal
 from proxy.obligations.disclose import ILLEGIBLE, Judged
+
+MOST_PAGES = 20
+"""Pages of one answer that are played to explain a whole list."""
 
 _LINE = re.compile(r"([A-Z]{1,16}) (/[!-~]*)")
 
@@ -52,6 +57,8 @@ class Rehearsal:
     """What a caller would be answered, and why. `refusal` and `detail` are empty where the answer is no refusal.
 
     `request` is the explanation of the request itself; `None` where it was refused before it could be judged.
+    `upstream`: what was asked of upstream for it, which alone can have kept anything from being considered. `pages`: how many
+    pages of the answer were played; `more` where others follow.
     """
 
     asked: str
@@ -62,6 +69,9 @@ class Rehearsal:
     policies: str
     request: Explanation | None
     resources: tuple[Considered, ...]
+    upstream: tuple[str, ...] = ()
+    pages: int = 1
+    more: bool = False
 
 
 def rehearsed_request(line: str, house: House) -> RawRequest:
@@ -78,17 +88,75 @@ def rehearsed_request(line: str, house: House) -> RawRequest:
 
 async def rehearse(house: House, principal: Principal, raw: RawRequest) -> Rehearsal:
     """Play a request of a supposed caller; `OwnError` never, because nothing is recorded."""
+    return (await _played(house, principal, raw))[0]
+
+
+async def rehearse_all(house: House, principal: Principal, raw: RawRequest) -> Rehearsal:
+    """Play a request and the page links of its answers, `MOST_PAGES` at most; each resource is told once."""
+    whole, following = await _played(house, principal, raw)
+    while following and whole.pages < MOST_PAGES:
+        target = house.base_path + following.removeprefix(house.public_url)
+        page, after = await _played(house, principal, replace(raw, target=target))
+        if page.refusal:
+            break
+        following = after
+        whole = _joined(whole, page)
+    return replace(whole, more=bool(following))
+
+
+def _joined(whole: Rehearsal, page: Rehearsal) -> Rehearsal:
+    """Two pages as one. What one page considered and left to the next is told as that one tells it."""
+    told = {one.reference: one for one in whole.resources if one.reference}
+    for one in page.resources:
+        if one.reference and told.get(one.reference, one).outcome in {one.outcome, "permitted"}:
+            told[one.reference] = one
+    unreadable = tuple(one for one in (*whole.resources, *page.resources) if not one.reference)
+    asked = tuple(dict.fromkeys((*whole.upstream, *page.upstream)))
+    resources = (*told.values(), *dict.fromkeys(unreadable))
+    return replace(whole, resources=resources, upstream=asked, pages=whole.pages + 1)
+
+
+class _Link(msgspec.Struct):
+    relation: str
+    url: str
+
+
+class _Linked(msgspec.Struct):
+    """What of an answer says that another page follows."""
+
+    link: tuple[_Link, ...] = ()
+
+
+def _following(answer: Answer) -> str:
+    """The link to the next page of an answer of ours; empty for the last, and for what is no Bundle."""
+    try:
+        links = msgspec.json.decode(answer.body, type=_Linked).link
+    except msgspec.DecodeError:
+        return ""
+    return next((one.url for one in links if one.relation == "next"), "")
+
+
+async def _played(house: House, principal: Principal, raw: RawRequest) -> tuple[Rehearsal, str]:
+    """What one request of a supposed caller comes to, and the link to the page that follows."""
     kept = _Kept()
     cases = _KeptCases()
+    upstream = _Listened(house.upstream)
 
     async def identify(_: RawRequest) -> Principal:
         return principal
 
-    stage = replace(house, identify=identify, journal=kept, cases=cases, witness=kept.see)
-    await Enforcement(stage).answer(raw)
+    stage = replace(
+        house,
+        identify=identify,
+        journal=kept,
+        cases=cases,
+        witness=kept.see,
+        upstream=upstream,
+    )
+    answer = await Enforcement(stage).answer(raw)
     [entry] = kept.entries
     request = explain_request(cases.case, entry.type) if cases.case and entry.type else None
-    return Rehearsal(
+    rehearsal = Rehearsal(
         asked=f"{raw.method} {raw.target.removeprefix(house.base_path)}",
         caller=principal.fhir_user or principal.subject,
         status=entry.status,
@@ -97,7 +165,22 @@ async def rehearse(house: House, principal: Principal, raw: RawRequest) -> Rehea
         policies=entry.policy_digest,
         request=request,
         resources=await _considered(kept, entry),
+        upstream=tuple(upstream.targets),
     )
+    return rehearsal, _following(answer)
+
+
+@dataclass(slots=True)
+class _Listened:
+    """Upstream, and what it was asked."""
+
+    upstream: Upstream
+    targets: list[str] = field(default_factory=list)
+
+    async def get(self, target: str, request_id: str = "", authorization: str = "") -> Answer:
+        """Port `Upstream`."""
+        self.targets.append(target)
+        return await self.upstream.get(target, request_id, authorization)
 
 
 @dataclass(frozen=True, slots=True)

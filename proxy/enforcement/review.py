@@ -44,7 +44,7 @@ async def explained(desk: Desk, raw: RawRequest) -> Told:
     """What a caller with these claims would be answered to one request line, and why."""
     asked = asked_of(raw, _Asked)
     supposed = desk.suppose(asked.claims)
-    rehearsal = await desk.rehearse(supposed, asked.request)
+    rehearsal = await desk.rehearse(supposed, asked.request, whole=True)
     return Told(rehearsal, {"request": rehearsal.asked, "caller": caller_form(supposed)})
 
 

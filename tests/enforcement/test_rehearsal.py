@@ -4,13 +4,21 @@ import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
 from proxy.audit.entry import Entry
 from proxy.enforcement.house import House
-from proxy.enforcement.rehearsal import Considered, Rehearsal, rehearse, rehearsed_request
+from proxy.enforcement.rehearsal import (
+    MOST_PAGES,
+    Considered,
+    Rehearsal,
+    rehearse,
+    rehearse_all,
+    rehearsed_request,
+)
 from proxy.errors import CallerError, Refusal
 from proxy.identity.issuer import Issuer, profile_of
 from proxy.identity.supposed import supposed_principal
@@ -37,14 +45,15 @@ ISSUERS = {
 class Scene:
     stage: Stage
     upstream: Upstream
-
-    @property
-    def house(self) -> House:
-        return self.stage.gateway.enforcement._house
+    house: House
 
     async def told(self, who: str | Json, line: str) -> Rehearsal:
         principal = supposed_principal(claims_of(who), ISSUERS, NOW)
         return await rehearse(self.house, principal, rehearsed_request(line, self.house))
+
+    async def whole(self, who: str | Json, line: str) -> Rehearsal:
+        principal = supposed_principal(claims_of(who), ISSUERS, NOW)
+        return await rehearse_all(self.house, principal, rehearsed_request(line, self.house))
 
     async def considered(self, who: str | Json, line: str) -> dict[str, Considered]:
         found = (await self.told(who, line)).resources
@@ -53,12 +62,19 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    upstream = Upstream(world_of())
-    async with (
-        serving(upstream.respond) as url,
-        staged(tmp_path_factory.mktemp("gateway"), url) as stage,
-    ):
-        yield Scene(stage, upstream)
+    upstream, houses = Upstream(world_of()), []
+
+    def seen(_: object, house: House, *__: object) -> dict[object, object]:
+        houses.append(house)
+        return {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proxy.app.gateway.review_of", seen)
+        async with (
+            serving(upstream.respond) as url,
+            staged(tmp_path_factory.mktemp("gateway"), url) as stage,
+        ):
+            yield Scene(stage, upstream, *houses)
 
 
 PEOPLE = [
@@ -197,3 +213,83 @@ async def test_what_is_no_request_line_is_malformed(scene: Scene, line: str) -> 
 async def test_a_write_is_refused_as_it_would_be(scene: Scene) -> None:
     told = await scene.told("care-team-physician", "DELETE /Patient/camille")
     assert (told.status, told.request, told.resources) == (405, None, ())
+
+
+# ---- a whole list --------------------------------------------------------------------------------------------------
+
+
+def told_of(rehearsal: Rehearsal) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {one.reference: (one.outcome, one.redacted) for one in rehearsal.resources}
+
+
+LISTS = ["/Patient", "/Observation?patient=camille", "/Condition?patient=marcel", "/Observation?patient=marcel&_include=Observation:subject", "/Patient/camille/_history"]  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ["care-team-physician", "care-team-nurse", "outside-clinician"])
+@pytest.mark.parametrize("target", LISTS)
+async def test_a_list_is_told_alike_however_it_is_cut_into_pages(
+    scene: Scene, who: str, target: str
+) -> None:
+    mark = "&" if "?" in target else "?"
+    uncut = await scene.told(who, f"GET {target}{mark}_count=200")
+    cut = await scene.whole(who, f"GET {target}{mark}_count=3")
+    assert told_of(cut) == told_of(uncut)
+    assert len(cut.resources) == len(uncut.resources)
+    assert not cut.more
+    assert (cut.pages > 1) == (sum(one.outcome in {"disclosed", "redacted"} for one in uncut.resources if one.reference.startswith(target[1:4])) > 3)  # fmt: skip
+
+
+async def test_every_resource_of_a_patient_is_considered_with_labels_and_their_origins(
+    scene: Scene,
+) -> None:
+    told = await scene.whole("care-team-nurse", "GET /Condition?patient=marcel&_count=1")
+    store = await scene.house.upstream.get("Condition?patient=marcel&_count=500")
+    held = {f"Condition/{one['resource']['id']}" for one in orjson.loads(store.body)["entry"]}
+    assert {one.reference.partition("/_history")[0] for one in told.resources} == held
+    fates = {one.outcome for one in told.resources}
+    assert fates == {"disclosed", "withheld"}
+    for one in told.resources:
+        assert one.explanation.labels
+        assert all(label.origin for label in one.explanation.labels)
+        assert bool(one.explanation.changes) == (one.outcome == "withheld")
+
+
+async def test_what_the_gateway_asked_of_upstream_is_told(scene: Scene) -> None:
+    """What upstream was not asked for is not considered: a token for one patient narrows the search."""
+    told = await scene.whole("patient", "GET /Condition")
+    assert told.upstream
+    assert all(one.startswith("Condition?") for one in told.upstream)
+    claims = {**claims_of("patient"), "scope": "patient/*.rs"}
+    assert claims["patient"]
+    narrow = await scene.whole(claims, "GET /Condition")
+    assert any("camille" in one for one in narrow.upstream)
+
+
+async def test_a_list_without_end_is_cut_and_said_to_be(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.enforcement.rehearsal.MOST_PAGES", 2)
+    told = await scene.whole("care-team-physician", "GET /Observation?patient=camille&_count=1")
+    assert (told.pages, told.more) == (2, True)
+    assert MOST_PAGES > 2
+
+
+async def test_a_page_that_fails_ends_the_list_and_is_said_to_follow(scene: Scene) -> None:
+    pages = itertools.count()
+
+    async def instead(request: web.BaseRequest) -> web.StreamResponse | None:
+        if request.path.endswith("/Observation") and next(pages) > 0:
+            return web.Response(status=500)
+        return None
+
+    scene.upstream.override = instead
+    try:
+        told = await scene.whole("care-team-physician", "GET /Observation?patient=camille&_count=1")
+    finally:
+        scene.upstream.override = None
+    assert (told.status, told.refusal, told.pages, told.more) == (200, "", 1, True)
+
+
+async def test_a_refused_list_is_one_page(scene: Scene) -> None:
+    told = await scene.whole("insurer", "GET /Patient")
+    assert (told.status, told.pages, told.more, told.upstream) == (403, 1, False, ())
