@@ -8,6 +8,7 @@ from proxy.decision.decide import decide_request
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.house import House, InForce
+from proxy.enforcement.openness import require_open
 from proxy.enforcement.several import history, search
 from proxy.enforcement.single import answer, read, vread
 from proxy.errors import CallerError, OwnError, ProxyError, Refusal
@@ -76,6 +77,7 @@ class Enforcement:
             case, _ = await self._case(understood, record, principal)
             return await CEREMONIES[understood.operation](ceremony_of(self._house, record, case))
         hearing = await self._open(raw, understood, record, principal)
+        await require_open(hearing)
         return await PERFORM[understood.interaction](hearing)
 
     def _understood(self, raw: RawRequest) -> FhirRequest | CallerError:

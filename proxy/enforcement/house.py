@@ -40,6 +40,10 @@ class FactSource(Protocol):
         """The facts about these patients (`Patient/x`). `tell` hears what is found while they are looked up."""
         ...
 
+    async def people(self, ids: Collection[str], tell: Tell = untold) -> Mapping[str, bytes | None]:
+        """Their Patient resources; empty where there is none, `None` where it is unknown."""
+        ...
+
 
 class Journal(Protocol):
     """Port: the journal."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
 
+import orjson
+
 from proxy.errors import Finding, UnusableError
 from proxy.facts.activity import patients_of, teams_named
 from proxy.facts.cache import FactCache, Found
@@ -35,6 +37,8 @@ __all__ = ["FhirReader", "GatherSettings", "Gatherer"]
 
 MAX_CONSENTS = 2000
 """Consents of one patient; one who has more is unknown, and so denied."""
+MAX_PEOPLE = 2000
+"""Patient resources that are kept: they are larger than facts."""
 BREATH = 100
 """Consents read before others get their turn."""
 
@@ -58,6 +62,7 @@ class GatherSettings:
     max_lookups: int = 20
 
 
+_People = FactCache[str, bytes | None]
 _Closures = FactCache[tuple[object, ...], ActorClosure]
 
 
@@ -73,6 +78,7 @@ class Gatherer:
         self._reading = Reading(settings.zone, settings.bases, settings.grace_days)
         self._kinds = kinds_for(settings.wanted, settings.care_team_from)
         self._patients = FactCache[str, PatientFacts](settings.ttl, settings.cached, clock)
+        self._people: _People = FactCache(settings.ttl, min(settings.cached, MAX_PEOPLE), clock)
         self._closures: _Closures = FactCache(settings.ttl, settings.cached, clock)
 
     async def patients(
@@ -100,13 +106,30 @@ class Gatherer:
 
         return (await self._closures.get([key], look_up))[key]
 
+    async def people(self, ids: Collection[str], tell: Tell = untold) -> Mapping[str, bytes | None]:
+        """Give the Patient resource of each patient (`Patient/x`): empty where there is none, `None` where it is unknown."""
+
+        async def look_up(wanted: list[str]) -> Mapping[str, Found[bytes | None]]:
+            budget = Budget(self._reader, self._settings.max_lookups, tell)
+            sifted = await budget.each("Patient", {one.partition("/")[2] for one in wanted})
+            bodies = {f"Patient/{one.get('id')}": orjson.dumps(one) for one in sifted.found}
+            failed = {f"Patient/{one}" for one in sifted.failed}
+            return {
+                one: Found(None, keep=False) if one in failed else Found(bodies.get(one, b""))
+                for one in wanted
+            }
+
+        return await self._people.get(ids, look_up)
+
     def invalidate(self, patient: str) -> None:
         """Forget what is known about a patient, after a write that may change it."""
         self._patients.invalidate(patient)
+        self._people.invalidate(patient)
 
     def forget(self) -> None:
         """Forget everything, after a write to what says who callers are (PractitionerRole, Organization, Group…)."""
         self._patients.clear()
+        self._people.clear()
         self._closures.clear()
 
     async def sentinel(self, patient_id: str) -> None:
