@@ -34,7 +34,6 @@ def decide_inline(
         obligations=_together(envelope.type, shown, [part for part, _ in hidden]),
         consents=frozenset().union(*(decision.consents for _, decision in judged), whole.consents),
         whose=frozenset().union(*(decision.whose for _, decision in judged), whole.whose),
-        grants=tuple(dict.fromkeys(grant for one in shown for grant in one.grants)),
         confidentiality=max(
             (one.confidentiality for one in shown), key=lambda code: RANK.get(code, _LOWEST)
         ),
