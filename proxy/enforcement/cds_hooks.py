@@ -195,7 +195,6 @@ async def _answered(
 ) -> Consulted:
     house = desk.house
     compiled = house.in_force().compiled
-    desk.record.policy_digest = compiled.policies.digest
     case = open_case(compiled, actor, closure, "read", house.zone)
     facts = Facts(closure, desk.record.recorded, await house.facts.patients({patient}))
     classes = [one.coding for one in context.class_]

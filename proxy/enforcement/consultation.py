@@ -58,7 +58,6 @@ class Desk:
         raw = rehearsed_request(line, self.house)
         play = rehearse_all if whole else rehearse
         rehearsal = await play(self.house, principal, raw)
-        self.record.policy_digest = rehearsal.policies or self.record.policy_digest
         for one in rehearsal.resources:
             self.record.touch(one.reference, EXPLAINED, None, one.patients, ())
         return rehearsal

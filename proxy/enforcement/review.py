@@ -1,7 +1,7 @@
 """The reviewer API on the admin listener, for those whom `admin.reviewers` names (decisions §8, peers E5).
 
 `POST /explain`, body `{"claims": {…}, "request": "GET /Observation?patient=P1"}`; the AuthZEN evaluations (`authzen`); the
-CDS service `patient-consent-consult` (`cds_hooks`). Who may not review is refused in the words of every refusal. Each
+CDS service `patient-consent-consult` (`cds_hooks`); the review queue of break-glass (`review_queue`). Who may not review is refused in the words of every refusal. Each
 use is recorded before its answer leaves: who asked, as whom, and every resource whose fate was told.
 """
 
@@ -12,7 +12,7 @@ import orjson
 
 from proxy.audit.entry import Entry
 from proxy.audit.record import Record
-from proxy.enforcement import authzen, cds_hooks
+from proxy.enforcement import authzen, cds_hooks, review_queue
 from proxy.enforcement.consultation import (
     JSON,
     Consult,
@@ -24,6 +24,7 @@ from proxy.enforcement.consultation import (
 )
 from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House
+from proxy.enforcement.routes import route_of
 from proxy.errors import CallerError, ProxyError, Refusal
 from proxy.fhir.coding import Coding
 from proxy.fhir.interaction import Answer, RawRequest
@@ -53,6 +54,8 @@ CONSULTATIONS: Mapping[tuple[str, str], Consult] = {
     ("POST", authzen.EVALUATION): authzen.evaluation,
     ("POST", authzen.EVALUATIONS): authzen.evaluations,
     ("POST", cds_hooks.CONSULT): cds_hooks.consult,
+    ("GET", review_queue.QUEUE): review_queue.listed,
+    ("POST", review_queue.REVIEW): review_queue.reviewed,
 }
 """Method and path of each form of question; only reviewers are answered."""
 
@@ -95,7 +98,7 @@ class Review:
 
     async def _told(self, raw: RawRequest, record: Record) -> Told:
         """The answer, and what the journal keeps of the question."""
-        route = (raw.method, raw.target.partition("?")[0])
+        route = route_of(raw.method, raw.target.partition("?")[0], ROUTES)
         if route in DISCOVERIES:
             return Told(DISCOVERIES[route](), {})
         reviewer = record.principal = await self._house.identify(raw)

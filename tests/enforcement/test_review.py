@@ -1,6 +1,8 @@
 """The reviewer API: reviewers alone are told, each use is recorded, nothing of it is on the public port."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,12 +15,13 @@ from yarl import URL
 from proxy.audit.entry import Entry
 from proxy.audit.event import events_of
 from proxy.audit.report import access_report
+from proxy.enforcement.authzen import EVALUATIONS
 from proxy.enforcement.consultation import LONGEST_QUESTION
-from proxy.enforcement.review import MOST_AT_ONCE
+from proxy.enforcement.review import CONSULTATIONS, MOST_AT_ONCE
 from proxy.errors import OwnError
 from tests.audit.cases import OBSERVER
 from tests.office import OFFICER, Office, opened
-from tests.stage import Json, Reply, authorization, claims_of
+from tests.stage import ROOT, Json, Reply, authorization, claims_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ASKED: Json = {"claims": claims_of("outside-clinician"), "request": "GET /Patient?_id=camille,ines"}
@@ -162,3 +165,32 @@ async def test_those_who_review_do_not_starve_those_who_are_served(office: Offic
     office.upstream.override = None
     assert [task.result().status for task in first] == [503]
     assert sorted(reply.status for reply in replies) == [200] * MOST_AT_ONCE + [503]
+
+
+CURL = re.compile(r"^curl [^\n]*(http://127\.0\.0\.1:8081\S*)[^']*'([^']+)'$", re.MULTILINE)
+QUESTIONS = CURL.findall(
+    (ROOT / "docs" / "operations.md").read_text().replace("-H 'Content-Type: application/json'", "")
+)
+
+
+@pytest.mark.parametrize(("url", "body"), QUESTIONS, ids=[one[0] for one in QUESTIONS])
+async def test_the_questions_of_the_manual_are_answered(
+    office: Office, url: str, body: str
+) -> None:
+    reply = await office.ask(url.removeprefix("http://127.0.0.1:8081"), body.encode())
+    assert reply.status == 200
+    assert json.loads(reply.body)
+
+
+async def test_the_manual_asks_in_every_form() -> None:
+    asked = {("POST", url.removeprefix("http://127.0.0.1:8081")) for url, _ in QUESTIONS}
+    assert asked == set(CONSULTATIONS) - {("POST", EVALUATIONS)}
+
+
+async def test_every_entry_says_which_policies_were_in_force(office: Office) -> None:
+    before = len(office.entries())
+    await office.ask("/explain", {**ASKED, "request": "GET /Nonsense/x"})
+    await office.ask("/explain", b"{")
+    digests = {entry.policy_digest for entry in office.entries()[before:]}
+    assert len(digests) == 1
+    assert "" not in digests
