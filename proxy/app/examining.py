@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from proxy.app.callers import supposer_of
-from proxy.app.ground import Ground, clock_of, secret_for
+from proxy.app.clock import clock_of
+from proxy.app.ground import Ground, secret_for
 from proxy.app.house import house_of
 from proxy.app.upstream import definitions_for, wires_of
 from proxy.audit.entry import Entry
 from proxy.decision.case import compile_policies
-from proxy.enforcement.rehearsal import Rehearsal, rehearse, rehearsed_request
+from proxy.enforcement.rehearsal import Rehearsal, rehearse_all, rehearsed_request
 from proxy.errors import CallerError, Finding, UnusableError
 from proxy.facts.lint import Linted, lint_consents
 from proxy.facts.relationship import Reading
@@ -37,7 +38,7 @@ async def explain(
             supposed = suppose(claims)
         with _blaming("REQUEST"):
             raw = rehearsed_request(line, house)
-        return await rehearse(house, supposed, raw)
+        return await rehearse_all(house, supposed, raw)
 
 
 @contextmanager

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import structlog
 
+from proxy.app.clock import clock_of
 from proxy.app.counting import CountingJournal
 from proxy.app.delivery import start_delivery
-from proxy.app.ground import Ground, clock_of, journal_of, secret_for
+from proxy.app.expiring import start_expiry
+from proxy.app.ground import Ground, journal_of, secret_for
 from proxy.app.house import house_of
 from proxy.app.listening import PendingListener, tls_of
 from proxy.app.notices import start_notices
@@ -74,6 +76,8 @@ async def _started(
     metrics = Metrics()
     house = await house_of(ground, CountingJournal(journal, metrics), grants)
     start_notices(ground, env, journal, stack, metrics)
+    metrics.unreviewed.set_function(grants.unreviewed)
+    start_expiry(house, stack)
     metrics.observing.set(settings.mode == "observe")
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))
     limits = settings.limits

@@ -1,11 +1,9 @@
 """The ground a house is built on: settings, secrets, clock, journal, connections and policies, before anything listens."""
 
 import secrets
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.app.upstream import Wires
@@ -14,20 +12,6 @@ from proxy.decision.case import CompiledPolicies
 from proxy.errors import Finding, OwnError, UnusableError
 from proxy.fhir.definitions import Definitions
 from proxy.settings import Settings, secret_of
-
-
-def clock_of(settings: Settings) -> Callable[[], float]:
-    """The wall clock, or the instant that the settings fix."""
-    if settings.clock == "system":
-        return time.time
-    try:
-        instant = datetime.fromisoformat(settings.clock)
-    except ValueError:
-        raise UnusableError(
-            Finding("gateway.yaml", 1, f"`clock`: `{settings.clock}` is no instant")
-        ) from None
-    fixed = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
-    return lambda: fixed
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from http import HTTPStatus
 
 import msgspec
 
+from proxy.app.clock import clock_of
+from proxy.app.credentials import credentials_of
 from proxy.audit.deliver import Send
 from proxy.audit.journal import SqliteJournal
 from proxy.decision.case import CompiledPolicies
@@ -19,18 +21,11 @@ from proxy.errors import Finding, OwnError, UnusableError, UpstreamError
 from proxy.facts.gather import Gatherer, GatherSettings
 from proxy.fhir.capability import reduced
 from proxy.fhir.definitions import FHIR_VERSIONS, Definitions, definitions_of
-from proxy.settings import Settings, secret_of
-from proxy.wire.client import (
-    Reach,
-    UpstreamClient,
-    UpstreamReader,
-    basic_auth,
-    fetch_json,
-    resource_sender,
-    session_of,
-    webhook_sender,
-)
+from proxy.settings import Settings
+from proxy.wire.client import Reach, UpstreamClient, UpstreamReader, fetch_json, session_of
+from proxy.wire.credentials import Fixed
 from proxy.wire.passage import Passage
+from proxy.wire.sending import resource_sender, webhook_sender
 
 CAPABILITY_TTL_S = 60.0
 
@@ -59,16 +54,22 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     url = upstream.url.rstrip("/")
     data = await stack.enter_async_context(session_of(upstream.pool.data, upstream.timeout_s))
     lookups = await stack.enter_async_context(session_of(upstream.pool.lookups, upstream.timeout_s))
-    headers = _auth(settings, env)
-    reach = Reach(url, headers, upstream.max_body_bytes)
-    reader = UpstreamReader(UpstreamClient(lookups, reach), url, settings.facts.max_pages)
+    clock = clock_of(settings)
+    own = credentials_of(upstream.auth, env, lookups, clock)
+    for_facts = own
+    if upstream.lookup_auth is not None:
+        for_facts = credentials_of(upstream.lookup_auth, env, lookups, clock)
+    reach = Reach(url, own, upstream.max_body_bytes)
+    looking_up = Reach(url, for_facts, upstream.max_body_bytes)
+    reader = UpstreamReader(UpstreamClient(lookups, looking_up), url, settings.facts.max_pages)
 
     async def fetch(address: str) -> bytes:
         return await fetch_json(lookups, address, _MAX_JWKS)
 
     def written(repository: str, rtype: str) -> Send:
         # Our credentials for upstream are for upstream, not for whoever keeps the audit.
-        return resource_sender(lookups, repository, headers if repository == url else {}, rtype)
+        ours = for_facts if repository == url else Fixed()
+        return resource_sender(lookups, repository, ours, rtype)
 
     def sender(repository: str) -> Send:
         return written(repository, "AuditEvent")
@@ -79,18 +80,6 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
         return Passage(data, reach, base_path, public_url, upstream.auth.type == "forward")
 
     return Wires(url, UpstreamClient(data, reach), reader, fetch, sender, written, hook, passage)
-
-
-def _auth(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
-    """The gateway's own credentials for upstream; with `forward` look-ups go without."""
-    auth = settings.upstream.auth
-    if auth.type == "basic" and auth.password:
-        return basic_auth(
-            auth.username or "", secret_of(auth.password, env, "upstream.auth.password")
-        )
-    if auth.type == "bearer" and auth.token:
-        return {"authorization": f"Bearer {secret_of(auth.token, env, 'upstream.auth.token')}"}
-    return {}
 
 
 async def definitions_for(settings: Settings, client: UpstreamClient) -> Definitions:

@@ -2,7 +2,7 @@
 
 from proxy.settings.model import Reviewers, Settings
 from proxy.settings.reading import environment, load_settings, read_file, secret_of
-from proxy.settings.sides import IssuerSettings, Jwks, Secret
+from proxy.settings.sides import IssuerSettings, Jwks, Secret, UpstreamAuth
 
 __all__ = [
     "IssuerSettings",
@@ -10,6 +10,7 @@ __all__ = [
     "Reviewers",
     "Secret",
     "Settings",
+    "UpstreamAuth",
     "environment",
     "load_settings",
     "read_file",

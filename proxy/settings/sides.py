@@ -29,18 +29,36 @@ class Pool(Written):
     lookups: int = Field(50, ge=1)
 
 
+_AUTH_NEEDS: dict[str, tuple[str, ...]] = {
+    "basic": ("username", "password"),
+    "bearer": ("token",),
+    "client_credentials": ("token_url", "client_id", "client_secret"),
+    "private_key_jwt": ("token_url", "client_id", "private_key", "key_id"),
+}
+
+
 class UpstreamAuth(Written):
     """How the gateway authenticates to upstream."""
 
-    type: Literal["none", "forward", "basic", "bearer"] = "none"
+    type: Literal["none", "forward", "basic", "bearer", "client_credentials", "private_key_jwt"] = (
+        "none"
+    )
     username: str | None = None
     password: Secret | None = None
-    token: Secret | None = None
+    token: Secret | None = Field(
+        None, description="read anew when upstream refuses it, so that it may be replaced"
+    )
+    token_url: Url | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    private_key: Secret | None = Field(None, description="PEM, unencrypted")
+    key_id: str | None = None
+    algorithm: Literal["RS384", "ES384", "RS256", "ES256"] = "ES384"
+    scope: str = "system/*.rs"
 
     @model_validator(mode="after")
     def _complete(self) -> "UpstreamAuth":
-        needed = {"basic": ("username", "password"), "bearer": ("token",)}.get(self.type, ())
-        missing = [name for name in needed if getattr(self, name) is None]
+        missing = [name for name in _AUTH_NEEDS.get(self.type, ()) if getattr(self, name) is None]
         if missing:
             raise ValueError(f"type `{self.type}` needs `{'`, `'.join(missing)}`")
         return self
@@ -52,11 +70,21 @@ class UpstreamSettings(Written):
     url: Url
     fhir_version: Literal["auto", "4.0.1", "4.3.0", "5.0.0"] = "auto"
     auth: UpstreamAuth = UpstreamAuth()
+    lookup_auth: UpstreamAuth | None = Field(
+        None,
+        description="the gateway's own rights for looking up facts, where `auth` is `forward`; absent: as `auth`",
+    )
     pool: Pool = Pool()
     timeout_s: int = Field(30, ge=1, le=600)
     max_body_bytes: int = Field(
         67108864, ge=1024, description="an upstream answer larger than this is refused"
     )
+
+    @model_validator(mode="after")
+    def _own_rights(self) -> "UpstreamSettings":
+        if self.lookup_auth is not None and self.lookup_auth.type == "forward":
+            raise ValueError("`lookup_auth` cannot be `forward`: look-ups are the gateway's own")
+        return self
 
 
 class Jwks(Written):

@@ -5,7 +5,6 @@ Metrics carry no patient and no user: their labels are status codes and method n
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
 
 import orjson
 from aiohttp import web
@@ -18,16 +17,16 @@ from prometheus_client import (
     generate_latest,
 )
 
+from proxy.enforcement.routes import Route, route_of
 from proxy.facts.finding import FindingKind
+
+__all__ = ["AdminListener", "Metrics", "Ready", "Respond", "Route", "method_label"]
 
 Ready = Callable[[], Awaitable[Mapping[str, str]]]
 """Port: what is not ready, by name, with one line why; empty when all is well."""
 
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Port: answers what comes by one route, its callers' tokens included."""
-
-Route: TypeAlias = tuple[str, str]
-"""Method and path."""
 
 
 class Metrics:
@@ -75,6 +74,11 @@ class Metrics:
         )
         for kind in FindingKind:  # an alert on an increase needs a series that begins at 0
             self.findings.labels(kind.value)
+        self.unreviewed = Gauge(
+            "proxy_break_glass_unreviewed",
+            "Break-glass grants that nobody has reviewed, open ones included",
+            registry=self.registry,
+        )
         self.stuck = Gauge(
             "proxy_audit_stuck", "AuditEvents the repository will not take", registry=self.registry
         )
@@ -105,7 +109,8 @@ class AdminListener:
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer. The path is taken as it came: what is not written plainly is not found."""
         path = request.raw_path.partition("?")[0]
-        return await self._routes.get((request.method, path), _nothing)(request)
+        route = route_of(request.method, path, self._routes)
+        return await self._routes.get(route, _nothing)(request)
 
     async def _health(self, _: web.BaseRequest) -> web.StreamResponse:
         return web.Response(text="ok\n")

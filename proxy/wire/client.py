@@ -4,20 +4,20 @@ No redirects, no cookies, no proxy settings of the environment; JSON only; bound
 fact look-ups have separate pools, so that neither can starve the other (architecture §5).
 """
 
-import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import aiohttp
 from yarl import URL
 
-from proxy.audit.deliver import Send
 from proxy.errors import UpstreamError
 from proxy.fhir.bundle import NO_RESOURCE, FrameError, frame_of
 from proxy.fhir.interaction import Answer
 from proxy.fhir.links import page_of
 from proxy.fhir.query import encode_query
+from proxy.wire.credentials import Credentials, is_refusal
 from proxy.wire.headers import READ_FROM_UPSTREAM, is_json
 
 OK = 200
@@ -25,7 +25,7 @@ LONGEST_QUERY = 1800
 """Characters of query beyond which a search goes by POST `_search`."""
 
 _TYPE = re.compile("[A-Z][A-Za-z]+")
-_ASKED = {
+_STEADY = {
     "accept": "application/fhir+json",
     "accept-encoding": "identity",
     # HAPI answers a repeated search from its cache for a minute unless told not to.
@@ -36,11 +36,28 @@ _ASKED = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How upstream is reached: base URL without a trailing slash, extra headers, the largest answer in bytes."""
+    """How upstream is reached: base URL without a trailing slash, our credentials, the largest answer in bytes."""
 
     url: str
-    headers: Mapping[str, str]
+    credentials: Credentials
     max_body_bytes: int
+
+
+class _Asked(NamedTuple):
+    """One request to upstream, apart from our credentials; an `authorization` of the caller replaces them."""
+
+    method: str
+    url: URL
+    request_id: str
+    authorization: str
+    form: bytes | None
+
+    def headers(self) -> dict[str, str]:
+        """Its own headers."""
+        own = {"x-request-id": self.request_id, "authorization": self.authorization}
+        if self.form is not None:
+            own["content-type"] = "application/x-www-form-urlencoded"
+        return {name: value for name, value in own.items() if value}
 
 
 class UpstreamClient:
@@ -49,7 +66,6 @@ class UpstreamClient:
     def __init__(self, session: aiohttp.ClientSession, reach: Reach) -> None:
         self._session = session
         self._reach = reach
-        self._headers = {**_ASKED, **reach.headers}
 
     async def get(self, target: str, request_id: str = "", authorization: str = "") -> Answer:
         """GET `target`, relative to the base (`Observation/1`, `?_getpages=…`); a long search goes by POST.
@@ -59,9 +75,10 @@ class UpstreamClient:
         path, _, query = target.partition("?")
         if len(query) > LONGEST_QUERY and _TYPE.fullmatch(path):
             url = self._url(f"{path}/_search")
-            answer = await self._send("POST", url, request_id, authorization, query.encode())
+            asked = _Asked("POST", url, request_id, authorization, query.encode())
         else:
-            answer = await self._send("GET", self._url(target), request_id, authorization, None)
+            asked = _Asked("GET", self._url(target), request_id, authorization, None)
+        answer = await self._send(asked)
         if answer.status == OK and not is_json(answer.headers):
             raise UpstreamError("upstream's answer is not JSON in UTF-8")
         return answer
@@ -70,19 +87,24 @@ class UpstreamClient:
         slash = "" if target[:1] in ("?", "/", "") else "/"
         return URL(self._reach.url + slash + target, encoded=True)
 
-    async def _send(
-        self, method: str, url: URL, request_id: str, authorization: str, form: bytes | None
-    ) -> Answer:
-        headers = dict(self._headers)
-        if request_id:
-            headers["x-request-id"] = request_id
-        if authorization:
-            headers["authorization"] = authorization
-        if form is not None:
-            headers["content-type"] = "application/x-www-form-urlencoded"
+    async def _send(self, asked: _Asked) -> Answer:
+        """Asks, and once more with new credentials where ours were refused: only our own can be renewed."""
+        credentials = self._reach.credentials
+        own = await credentials.headers()
+        answer = await self._sent(asked, own)
+        if is_refusal(answer.status) and not asked.authorization and credentials.refused(own):
+            answer = await self._sent(asked, await credentials.headers())
+        return answer
+
+    async def _sent(self, asked: _Asked, own: Mapping[str, str]) -> Answer:
+        headers = {**_STEADY, **own, **asked.headers()}
         try:
             async with self._session.request(
-                method, url, headers=headers, data=form, allow_redirects=False
+                asked.method,
+                asked.url,
+                headers=headers,
+                data=asked.form,
+                allow_redirects=False,
             ) as response:
                 return Answer(response.status, _read_headers(response), await self._body(response))
         except TimeoutError:
@@ -169,12 +191,6 @@ def session_of(pool: int, timeout_s: float) -> aiohttp.ClientSession:
     )
 
 
-def basic_auth(username: str, password: str) -> dict[str, str]:
-    """The header of HTTP Basic authentication (RFC 7617)."""
-    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
-    return {"authorization": f"Basic {pair}"}
-
-
 async def fetch_json(session: aiohttp.ClientSession, url: str, limit: int) -> bytes:
     """The body of a JSON document that the operator named (a JWKS); OSError when it cannot be had."""
     try:
@@ -191,61 +207,3 @@ async def fetch_json(session: aiohttp.ClientSession, url: str, limit: int) -> by
     if len(body) > limit:
         raise OSError("is too large")
     return body
-
-
-def event_sender(
-    session: aiohttp.ClientSession, repository: str, headers: Mapping[str, str]
-) -> Send:
-    """Port of delivery: PUT of an AuditEvent under its id, POST where the id is empty; gives the status."""
-    return resource_sender(session, repository, headers, "AuditEvent")
-
-
-_WRITTEN = {
-    "content-type": "application/fhir+json",
-    "accept": "application/fhir+json",
-    "prefer": "return=minimal",
-}
-
-
-def resource_sender(
-    session: aiohttp.ClientSession, repository: str, headers: Mapping[str, str], rtype: str
-) -> Send:
-    """Port of delivery of resources of one type to a FHIR server."""
-
-    async def send(name: str, body: bytes) -> int:
-        method, path = ("PUT", f"/{rtype}/{name}") if name else ("POST", f"/{rtype}")
-        return await _sent(session, method, repository + path, body, {**_WRITTEN, **headers})
-
-    return send
-
-
-def webhook_sender(session: aiohttp.ClientSession, url: str, sign: Callable[[bytes], str]) -> Send:
-    """Port of delivery to a webhook: POST of JSON with the id and the signature of the body in headers."""
-
-    async def send(name: str, body: bytes) -> int:
-        headers = {
-            "content-type": "application/json",
-            "x-gateway-notice": name,
-            "x-gateway-signature": sign(body),
-        }
-        return await _sent(session, "POST", url, body, headers)
-
-    return send
-
-
-async def _sent(
-    session: aiohttp.ClientSession, method: str, url: str, body: bytes, headers: Mapping[str, str]
-) -> int:
-    """The status of an answer whose body says nothing to us; `UpstreamError` if there was none."""
-    try:
-        async with session.request(
-            method,
-            URL(url, encoded=True),
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-        ) as response:
-            await response.read()
-            return response.status
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise UpstreamError(f"the receiver cannot be reached ({type(error).__name__})") from None

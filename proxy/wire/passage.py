@@ -14,6 +14,7 @@ from yarl import URL
 from proxy.errors import UpstreamError
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.wire.client import Reach
+from proxy.wire.credentials import is_refusal
 from proxy.wire.headers import PASSED_DOWN, PASSED_UP
 
 
@@ -30,7 +31,8 @@ class Passage:
     async def forward(self, raw: RawRequest) -> Answer:
         """Upstream's answer to the request as it came; `UpstreamError` if nothing usable came."""
         target = raw.target.removeprefix(self.base_path)
-        headers = _passed(raw.headers, PASSED_UP) | dict(self.reach.headers)
+        own = await self.reach.credentials.headers()
+        headers = _passed(raw.headers, PASSED_UP) | dict(own)
         headers |= {"accept-encoding": "identity", "x-request-id": raw.request_id}
         if self.forwards_token and "authorization" in raw.headers:
             headers["authorization"] = raw.headers["authorization"]
@@ -47,6 +49,9 @@ class Passage:
                     body += await response.content.read(self.reach.max_body_bytes)
                 if len(body) > self.reach.max_body_bytes:
                     raise UpstreamError("upstream's answer is larger than max_body_bytes")
+                if is_refusal(response.status) and not self.forwards_token:
+                    # Not asked again: a write must not be sent twice. The next request has new ones.
+                    self.reach.credentials.refused(own)
                 return self._ours(Answer(response.status, _lowered(response.headers), body))
         except TimeoutError:
             raise UpstreamError("upstream did not answer in time") from None

@@ -11,12 +11,10 @@ from proxy.wire.client import (
     Reach,
     UpstreamClient,
     UpstreamReader,
-    basic_auth,
-    event_sender,
     fetch_json,
     session_of,
-    webhook_sender,
 )  # fmt: skip
+from proxy.wire.credentials import Bearer, Fixed, Renewed
 from tests.stage import serving
 
 JSON = "application/fhir+json"
@@ -33,7 +31,7 @@ def saying(body: bytes = b"{}", status: int = 200, kind: str = JSON, **headers: 
 @asynccontextmanager
 async def client_of(respond: Respond, limit: int = 1000) -> AsyncIterator[UpstreamClient]:
     async with serving(respond) as url, session_of(4, 2) as session:
-        yield UpstreamClient(session, Reach(url, {"x-own": "1"}, limit))
+        yield UpstreamClient(session, Reach(url, Fixed({"x-own": "1"}), limit))
 
 
 async def test_what_upstream_says_comes_with_its_type_and_no_other_header() -> None:
@@ -110,7 +108,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 async def test_nobody_there_is_a_failure_of_upstream() -> None:
     async with session_of(1, 1) as session:
-        client = UpstreamClient(session, Reach("http://127.0.0.1:1/fhir", {}, 10))
+        client = UpstreamClient(session, Reach("http://127.0.0.1:1/fhir", Fixed(), 10))
         with pytest.raises(UpstreamError):
             await client.get("Patient/1")
 
@@ -136,7 +134,7 @@ async def reader_of(
         )
 
     async with serving(respond) as base, session_of(2, 2) as session:
-        yield UpstreamReader(UpstreamClient(session, Reach(base, {}, 10_000)), base, most)
+        yield UpstreamReader(UpstreamClient(session, Reach(base, Fixed(), 10_000)), base, most)
 
 
 async def test_facts_are_read_to_the_last_page_less_remarks() -> None:
@@ -177,39 +175,36 @@ async def test_a_key_set_is_fetched_in_bounds() -> None:
             await fetch_json(session, "http://127.0.0.1:1/", 100)
 
 
-async def test_an_event_goes_under_its_id_or_as_a_new_one() -> None:
-    heard: list[tuple[str, str, str]] = []
+async def test_refused_credentials_are_renewed_and_the_request_is_asked_once_more() -> None:
+    heard: list[str] = []
+    tokens = iter(["first", "second", "third"])
+
+    async def obtain() -> Bearer:
+        return Bearer(next(tokens))
 
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
-        heard.append((request.method, request.raw_path, request.headers.get("x-own", "")))
-        return web.Response(status=201)
+        heard.append(request.headers["authorization"])
+        good = heard[-1] == "Bearer second"
+        return web.Response(status=200 if good else 401, body=b"{}", content_type=JSON)
 
-    async with session_of(1, 2) as session, serving(respond) as url:
-        send = event_sender(session, url, {"x-own": "1"})
-        assert [await send("gw-1", b"{}"), await send("", b"{}")] == [201, 201]
-    assert heard == [("PUT", "/fhir/AuditEvent/gw-1", "1"), ("POST", "/fhir/AuditEvent", "1")]
-    async with session_of(1, 1) as session:
-        with pytest.raises(UpstreamError):
-            await event_sender(session, "http://127.0.0.1:1", {})("gw-1", b"{}")
+    async with serving(respond) as url, session_of(4, 2) as session:
+        client = UpstreamClient(session, Reach(url, Renewed(obtain, lambda: 1.0), 1000))
+        assert (await client.get("Patient/1")).status == 200
+        assert (await client.get("Patient/1")).status == 200
+    assert heard == ["Bearer first", "Bearer second", "Bearer second"]
 
 
-async def test_a_webhook_hears_the_id_and_the_signature_and_none_of_our_credentials() -> None:
-    heard: list[tuple[str, bytes, str, str, bool]] = []
+async def test_a_refused_caller_is_not_given_our_credentials() -> None:
+    heard: list[str] = []
 
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
-        named, signed = (request.headers[f"x-gateway-{one}"] for one in ("notice", "signature"))
-        body = await request.read()
-        heard.append((request.method, body, named, signed, "authorization" in request.headers))
-        return web.Response(status=302, headers={"location": "http://127.0.0.1:1/"})
+        heard.append(request.headers["authorization"])
+        return web.Response(status=401, body=b"{}", content_type=JSON)
 
-    async with session_of(1, 2) as session, serving(respond) as url:
-        send = webhook_sender(session, url, lambda body: f"signed {body.decode()}")
-        assert await send("gw-1", b"{}") == 302
-    assert heard == [("POST", b"{}", "gw-1", "signed {}", False)]
-    async with session_of(1, 1) as session:
-        with pytest.raises(UpstreamError):
-            await webhook_sender(session, "http://127.0.0.1:1", lambda _: "")("gw-1", b"{}")
+    async def obtain() -> Bearer:
+        return Bearer("ours")
 
-
-def test_basic_authentication_is_utf8() -> None:
-    assert basic_auth("é", "p") == {"authorization": "Basic w6k6cA=="}
+    async with serving(respond) as url, session_of(4, 2) as session:
+        client = UpstreamClient(session, Reach(url, Renewed(obtain, lambda: 1.0), 1000))
+        assert (await client.get("Patient/1", authorization="Bearer theirs")).status == 401
+    assert heard == ["Bearer theirs"]

@@ -10,6 +10,7 @@ from aiohttp import web
 from proxy.errors import UpstreamError
 from proxy.fhir.interaction import RawRequest
 from proxy.wire.client import Reach
+from proxy.wire.credentials import Fixed
 from proxy.wire.headers import PASSED_DOWN, PASSED_UP
 from proxy.wire.passage import Passage
 from tests.stage import serving
@@ -56,7 +57,7 @@ def ask(upstream: Scripted, session: aiohttp.ClientSession) -> Asking:
     async def asking(
         headers: dict[str, str] | None = None, *, forwards: bool = False, own: str = ""
     ) -> tuple[int, dict[str, str], bytes]:
-        reach = Reach(upstream.url, {"authorization": own} if own else {}, LARGEST)
+        reach = Reach(upstream.url, Fixed({"authorization": own} if own else {}), LARGEST)
         raw = RawRequest("GET", "/fhir/Patient/1?x=%41", headers or {}, b"", "r-1")
         answer = await Passage(session, reach, "/fhir", OURS, forwards).forward(raw)
         return answer.status, dict(answer.headers), answer.body
