@@ -34,6 +34,8 @@ def told(event: Json, entry: Entry, patient: str) -> Json:
     notes = [note for note in entry.grants if note.patient == patient]
     if not notes:
         return event
+    if all(note.act is GrantAct.REVIEWED for note in notes):  # looked at, not in an emergency
+        return {**event, "entity": [*event.get("entity", []), *_entities(notes)]}
     marks = [coding(_SUBTYPES[note.act]) for note in notes if note.act in _SUBTYPES]
     return {
         **event,

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from uuid import NAMESPACE_URL, uuid5
 
-from proxy.audit.entry import GrantAct
+from msgspec import structs
+
+from proxy.audit.entry import Actor, GrantAct
 from proxy.audit.record import Record, note_of
 from proxy.decision.case import Case
 from proxy.decision.emergency import BREAK_GLASS, Emergency
@@ -20,7 +22,7 @@ from proxy.errors import CallerError, Refusal
 from proxy.facts.grant import NO_GRANTS, Grant, Holder, by_patient, holder_of
 from proxy.fhir.codec import Json
 from proxy.fhir.coding import ACT_REASON
-from proxy.fhir.interaction import Answer
+from proxy.fhir.interaction import Answer, Interaction, RawRequest
 from proxy.fhir.operation import coding_in, instant, parameters, parameters_of, patient_in, text_in
 from proxy.fhir.outcome import CONTENT_TYPE
 
@@ -132,6 +134,30 @@ def _told(grant: Grant, ended: float | None = None) -> Answer:
         values["ended"] = ("valueInstant", instant(ended))
     headers = {"content-type": CONTENT_TYPE, "cache-control": "no-store"}
     return Answer(HTTPStatus.OK, headers, parameters(values))
+
+
+# ---- the end of a grant that nobody ended -----------------------------------------------------------------------------
+
+
+async def note_expired(house: House) -> None:
+    """Writes down the end of each grant that ran out; `OwnError` where the journal cannot hold it.
+
+    Two workers that notice it at one moment write entries of one id, whose AuditEvents are one.
+    """
+    for note in house.grants.run_out(house.clock()):
+        record = house.record_of(RawRequest("", "", {}, b"", note.id))
+        record.grants.append(structs.replace(note, act=GrantAct.EXPIRED, text=""))
+        entry = structs.replace(
+            record.entry(HTTPStatus.OK),
+            id=str(uuid5(NAMESPACE_URL, f"{note.id}/expired")),
+            interaction=Interaction.OPERATION.value,
+            actor=_GATEWAY,
+        )
+        await house.journal.record(entry)
+
+
+_GATEWAY = Actor(client_id="fhir-consent-proxy", kind="system")
+"""Who ends a grant that ran out."""
 
 
 # ---- what a request is heard with ------------------------------------------------------------------------------------

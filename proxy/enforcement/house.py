@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol, TypeAlias
 
-from proxy.audit.entry import Entry
+from proxy.audit.entry import Entry, GrantNote
+from proxy.audit.grants import Queued
 from proxy.audit.record import Record
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
 from proxy.facts.finding import Tell, untold
@@ -60,6 +61,14 @@ class GrantSource(Protocol):
         """The grants that a holder has open, the first opened first, at most `most`; `OwnError` if they cannot be read."""
         ...
 
+    def queue(self, grant_id: str = "") -> tuple[Queued, ...]:
+        """The latest grants, newest first; or the one of this id."""
+        ...
+
+    def run_out(self, now: float) -> tuple[GrantNote, ...]:
+        """Grants whose time is over, and whose end nobody has written down."""
+        ...
+
 
 class NoGrants:
     """Nobody holds a grant."""
@@ -67,6 +76,16 @@ class NoGrants:
     def open_of(self, holder: Holder, now: float, most: int) -> tuple[Grant, ...]:
         """None."""
         del holder, now, most
+        return ()
+
+    def queue(self, grant_id: str = "") -> tuple[Queued, ...]:
+        """None."""
+        del grant_id
+        return ()
+
+    def run_out(self, now: float) -> tuple[GrantNote, ...]:
+        """None."""
+        del now
         return ()
 
 

@@ -18,6 +18,7 @@ from proxy.audit.report import access_report
 from proxy.enforcement.authzen import EVALUATIONS
 from proxy.enforcement.consultation import LONGEST_QUESTION
 from proxy.enforcement.review import CONSULTATIONS, MOST_AT_ONCE
+from proxy.enforcement.review_queue import QUEUE, REVIEW
 from proxy.errors import OwnError
 from tests.audit.cases import OBSERVER
 from tests.office import OFFICER, Office, opened
@@ -184,7 +185,8 @@ async def test_the_questions_of_the_manual_are_answered(
 
 async def test_the_manual_asks_in_every_form() -> None:
     asked = {("POST", url.removeprefix("http://127.0.0.1:8081")) for url, _ in QUESTIONS}
-    assert asked == set(CONSULTATIONS) - {("POST", EVALUATIONS)}
+    queue = {("GET", QUEUE), ("POST", REVIEW)}  # tests/enforcement/test_review_queue.py
+    assert asked == set(CONSULTATIONS) - {("POST", EVALUATIONS)} - queue
 
 
 async def test_every_entry_says_which_policies_were_in_force(office: Office) -> None:
