@@ -5,7 +5,7 @@ matters. Yes, no and unknown are `True`, `False`, `None`; unknown fits a deny an
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import tzinfo
 
 from proxy.decision.terminology import PURPOSES, RANK, is_known, is_sensitivity, lineage
@@ -23,7 +23,8 @@ from proxy.fhir.coding import ACT_CODE, ACT_REASON, CONFIDENTIALITY, PARTICIPATI
 from proxy.fhir.dates import interval_of
 from proxy.fhir.envelope import UNTOLD, Envelope
 from proxy.identity.principal import Principal, PrincipalKind
-from proxy.policy.model import PolicySet, Rule
+from proxy.policy.model import PolicySet
+from proxy.policy.target import PrincipalTarget, ResourceTarget, Target
 
 Ternary = bool | None
 PERMIT, DENY = Effect.PERMIT, Effect.DENY
@@ -74,10 +75,14 @@ class Ask:
     zone: tzinfo
     labels: frozenset[Coding] = frozenset()
     rank: int | None = None
+    emergency: bool = False
+    """Under break-glass grants for every patient."""
 
     @property
     def purposes(self) -> frozenset[str]:
         """The purposes that count; break-glass is a ceremony, not a claim."""
+        if self.emergency:
+            return frozenset({"BTG"})
         default = self.policies.default_purpose.get(self.principal.kind.value)
         claimed = self.principal.purposes - {"BTG"}
         found = claimed or ({default} if default else set())
@@ -111,7 +116,30 @@ def fits(answer: Ternary, effect: Effect) -> bool:
 
 
 def answer(ask: Ask, facts: Facts) -> Answer:
-    """The decision on one resource; `ask` is `labelled`."""
+    """The decision on one resource; `ask` is `labelled`. Under grants only where it is denied ordinarily (decisions 9)."""
+    ordinary = _answer(ask, facts)
+    if ordinary.effect is PERMIT or not _has_grants(ask, facts):
+        return ordinary
+    under = _answer(replace(ask, emergency=True), facts)
+    return under if under.effect is PERMIT else ordinary
+
+
+def _has_grants(ask: Ask, facts: Facts) -> bool:
+    """Whether this very person and application has an open grant for every patient, and may have one for this purpose."""
+    section, one = ask.policies.break_glass, ask.principal
+    if section is None or not ask.envelope.patients or _asked(ask) - _ups("BTG"):
+        return False
+    opener = Target.model_construct(principal=section.may_open)
+    holder = (one.issuer, one.subject, one.client_id, one.fhir_user or "")
+    held = {
+        patient
+        for patient, grant in facts.grants.items()
+        if astuple(grant.holder) == holder and grant.opened <= ask.now < grant.expires
+    }
+    return _targets(ask, opener, set(), set()) is True and ask.envelope.patients <= held
+
+
+def _answer(ask: Ask, facts: Facts) -> Answer:
     patients, levels = ask.envelope.patients, _levels(ask)
     universal = ask.envelope.type in ask.policies.universal
     if patients is None or (patients and universal) or not levels:
@@ -140,11 +168,11 @@ def _nobody(ask: Ask) -> Answer:
 
 def _about(ask: Ask, known: PatientFacts | None, patient: str) -> Answer:
     known = known or PatientFacts(patient, None, None)
-    said, named, heard = consents_say(ask, known.directives)
+    said, named, opposed, heard = consents_say(ask, known.directives)
     unknown: list[bool] = [said is None] + (_restriction(ask) if _misread(ask) else [])
     words = {said} if said else set()
     words |= {"named"} if named and said == "permit" else set()
-    denied = [("consent", named)] if said == "deny" else []
+    denied = [("consent", named or opposed)] if said == "deny" else []
     if _forbids(ask, patient):
         denied.append(("", True))
     return _combined(ask, words, relationships(ask, known), unknown, denied, heard)
@@ -162,11 +190,16 @@ def _combined(
     about_nobody = not ask.envelope.patients
     related = set() if about_nobody else related
     matching = [
-        (rule, _targets(ask, rule, consent, related))
+        (rule, _targets(ask, rule.target, consent, related))
         for rule in ask.policies.rules
     ]  # fmt: skip
     permits = [rule for rule, match in matching if rule.effect is PERMIT and match is True]
-    denies = [(rule.tag, rule.absolute) for rule, match in matching
+    denies = [
+        ("", True)
+        for one in _under_any_grant(ask)
+        if _targets(ask, one, consent, related) is not False
+    ]
+    denies += [(rule.tag, rule.absolute) for rule, match in matching
               if rule.effect is DENY and match is not False]  # fmt: skip
     lifted = {tag for rule in permits for tag in rule.lifts}
     standing = [one for one in (*denies, *denied) if one[1] or one[0] not in lifted]
@@ -176,9 +209,9 @@ def _combined(
     return Answer(PERMIT, redactions, heard)
 
 
-def _targets(ask: Ask, rule: Rule, consent: set[str], related: set[str] | None) -> Ternary:
+def _targets(ask: Ask, target: Target, consent: set[str], related: set[str] | None) -> Ternary:
     """Fields AND, values OR, an absent field is no constraint."""
-    target, terms, own = rule.target, ask.policies.terms, ask.closure
+    terms, own = ask.policies.terms, ask.closure
     who, what = target.principal, target.resource
     roles = {one for name in who.role for one in terms.role(name)}
     houses = {one for name in who.organization_type for one in terms.organization_type(name)}
@@ -203,8 +236,20 @@ def _targets(ask: Ask, rule: Rule, consent: set[str], related: set[str] | None) 
     return every(match for stated, match in parts if stated)
 
 
+def _under_any_grant(ask: Ask) -> list[Target]:
+    """What is denied under every grant: above its ceiling, to whom the patient denies, and what is never opened."""
+    section = ask.policies.break_glass
+    if section is None or not ask.emergency:
+        return []
+    above = ResourceTarget(confidentiality_above=section.ceiling)
+    listed = Target(principal=PrincipalTarget(relationship=("denied",)))
+    return [Target(resource=above), listed, *(Target(resource=one) for one in section.never)]
+
+
 def _asked(ask: Ask) -> frozenset[str]:
     """All purposes; rules ask whether any lies below theirs, and one that another implies lies above it."""
+    if ask.emergency:
+        return frozenset({"BTG"})
     default = ask.policies.default_purpose.get(ask.principal.kind.value)
     return ask.principal.purposes - {"BTG"} or frozenset({default} if default else ())
 
@@ -240,8 +285,7 @@ def labelled(ask: Ask) -> Ask:
     rank = max(ranks) if ranks else RANK.get(ask.policies.unlabelled)
     labels = {one for one in labels if one.system != CONFIDENTIALITY}
     labels |= set() if rank is None else {Coding(CONFIDENTIALITY, LEVELS[rank])}
-    given = (ask.policies, ask.principal, ask.closure, ask.interaction, ask.envelope, ask.now)
-    return Ask(*given, ask.zone, frozenset(labels), rank)
+    return replace(ask, labels=frozenset(labels), rank=rank)
 
 
 def _label_unknown(ask: Ask) -> bool:
@@ -267,6 +311,7 @@ def relationships(ask: Ask, known: PatientFacts) -> set[str] | None:
     found |= {"self"} if known.patient in (one.fhir_user, context) else set()
     ties = {tie.actor.reference for tie in current}
     found |= {"delegate"} if one.on_behalf_of and one.on_behalf_of in ties else set()
+    found |= {"break-glass"} if ask.emergency else set()
     return found | ({"denied"} if denied else set())
 
 
@@ -327,20 +372,20 @@ Spoken = tuple[str, bool, bool, list[Provision], float | None]
 
 def consents_say(
     ask: Ask, directives: tuple[ConsentDirective, ...] | None
-) -> tuple[str | None, bool, frozenset[str]]:
-    """The verdict of all (None: unknown), whether it names the caller, and which Consents act."""
+) -> tuple[str | None, bool, bool, frozenset[str]]:
+    """The verdict of all (None: unknown), whether it names the caller, whether break-glass, and which Consents act."""
     if directives is None:
-        return None, False, frozenset()
+        return None, False, False, frozenset()
     acting = [one for one in directives if one.acts(ask.now)]
     heard = frozenset(one.reference for one in acting)
     if any(one.problem for one in acting):
-        return None, False, heard
+        return None, False, False, heard
     if "BTG" in ask.purposes:
         verdict, named, by = _all_say(ask, acting, exact=True)
         if any(Coding(ACT_REASON, "BTG") in one.purposes for one in by):
-            return verdict, named, heard
+            return verdict, named, verdict == "deny", heard
     verdict, named, _ = _all_say(ask, acting, exact=False)
-    return verdict, named, heard
+    return verdict, named, False, heard
 
 
 def _all_say(

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from proxy.decision.case import CompiledPolicies, compile_policies
+from proxy.facts.grant import Grant, by_patient, holder_of
 from proxy.facts.model import (
     ALWAYS,
     Actor,
     ActorClosure,
     ConsentDirective,
+    Facts,
     Membership,
     PatientFacts,
     Period,
@@ -69,6 +71,8 @@ EXTRA = [
         {"id": "listed", "effect": "deny", "absolute": True,
          "target": {"principal": {"relationship": ["denied"]}}},
         {"id": "nurses", "effect": "deny", "target": {"principal": {"role": ["nurse"]}}},
+        {"id": "emergency", "effect": "permit", "notify": ["patient"],
+         "target": {"purpose": ["BTG"], "principal": {"relationship": ["break-glass"]}}},
         {"id": "silence", "effect": "deny", "tag": "x", "target": {"consent": ["none", "deny"]}},
     )
 ]  # fmt: skip
@@ -278,7 +282,7 @@ principals = st.builds(
     expires_at=st.just(NOW + 60),
     fhir_user=st.sampled_from([DR, DR, "Patient/camille", None]),
     patient=st.sampled_from([None, "Patient/camille"]),
-    roles=st.sampled_from([frozenset(), frozenset({DOCTOR}), frozenset({NURSE}), frozenset({PAYER})]),
+    roles=st.sampled_from([frozenset(), frozenset({DOCTOR}), frozenset({DOCTOR}), frozenset({DOCTOR}), frozenset({NURSE}), frozenset({PAYER})]),
     purposes=st.frozensets(st.sampled_from(["TREAT", "TREAT", "ETREAT", "BTG", "HRESCH", "CLINTRCHPC", "X"]), max_size=2),
     on_behalf_of=st.sampled_from([None, None, RIVAL]),
     pcf=st.sampled_from([None] * 20 + ["{}"]),
@@ -343,6 +347,14 @@ class World:
     known: tuple[dict[str, PatientFacts], ...]
     envelopes: tuple[Envelope, ...]
     instants: tuple[float, ...]
+    granted: tuple[str, ...] = ()
+    holder: str = "s"
+
+    def facts(self, known: dict[str, PatientFacts], now: float) -> Facts:
+        """What is known at an instant, with the caller's break-glass grants; those of another subject are nobody's."""
+        own = replace(holder_of(self.principal), subject=self.holder)
+        grants = [Grant("g", own, one, EDGES[1], EDGES[3]) for one in self.granted]
+        return Facts(self.closure, now, known, by_patient(grants))
 
     def asked(self) -> list[tuple[Envelope, dict[str, PatientFacts], float]]:
         """Everything, twice."""
@@ -362,4 +374,6 @@ worlds = st.builds(
     st.lists(st.lists(known, min_size=1, max_size=2).map(patients_of), min_size=1, max_size=2).map(tuple),
     st.lists(envelopes(), min_size=1, max_size=2).map(lambda lists: tuple(itertools.chain(*lists))),
     st.lists(st.sampled_from(INSTANTS), min_size=1, max_size=3).map(tuple),
+    st.sampled_from([(), PATIENTS[:1], PATIENTS]),
+    mostly(st.just("s"), st.just("somebody else")),
 )  # fmt: skip

@@ -9,9 +9,6 @@ from proxy.decision.case import open_case, purposes_of
 from proxy.decision.decide import Decider, decide_resource
 from proxy.decision.model import Decision, Verdict
 from proxy.decision.provisions import Combination, Question, consent_verdict
-from proxy.facts.model import (
-    Facts,
-)  # fmt: skip
 from proxy.facts.relationship import relationships_of
 from proxy.fhir.envelope import Envelope
 from tests.properties.reference import Answer, Ask, answer, consents_say, labelled, relationships
@@ -43,7 +40,7 @@ def test_the_engine_agrees_with_the_reference_whatever_it_was_asked_before(
     asked = world.asked()
     order.shuffle(asked)
     for envelope, known, now in asked:
-        facts = Facts(world.closure, now, known)
+        facts = world.facts(known, now)
         found = answer(asked_of(world, envelope, now), facts)
         assert seen(decide_resource(case, envelope, facts)) == found
         assert seen(Decider(case, facts)(envelope)) == found
@@ -65,7 +62,9 @@ def test_the_voice_of_the_consents_agrees_with_the_reference(world: World) -> No
             combine = COMBINE[world.compiled.policies.combine]
             found = consent_verdict(one.directives, question, combine)
             spoken = VERDICTS[found.verdict]
-            assert (spoken, found.named, found.consents) == consents_say(ask, one.directives)
+            assert (spoken, found.named, found.opposed, found.consents) == consents_say(
+                ask, one.directives
+            )
 
 
 @settings(max_examples=200)
