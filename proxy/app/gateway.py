@@ -5,8 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
+from proxy.app.answering import Answering
 from proxy.app.clock import clock_of
 from proxy.app.counting import CountingJournal
 from proxy.app.delivery import start_delivery
@@ -15,21 +14,17 @@ from proxy.app.ground import Ground, journal_of, secret_for
 from proxy.app.house import house_of
 from proxy.app.listening import PendingListener, tls_of
 from proxy.app.notices import start_notices
-from proxy.app.reviewing import review_of
+from proxy.app.reloading import PolicyWatch, start_watching
+from proxy.app.reviewing import routes_of
 from proxy.app.upstream import Readiness, definitions_for, wires_of
 from proxy.audit.grants import SqliteGrants
 from proxy.audit.journal import SqliteJournal
 from proxy.decision.case import compile_policies
-from proxy.enforcement.flow import Enforcement
-from proxy.enforcement.house import House
-from proxy.enforcement.observe import Observation
-from proxy.policy.load import load
+from proxy.policy.load import fingerprint, load
 from proxy.settings import Settings
 from proxy.wire.admin import AdminListener, Metrics
 from proxy.wire.headers import PASSED_UP, READ_FROM_CLIENT
-from proxy.wire.server import Enforcer, PublicListener, listen
-
-_LOG = structlog.get_logger("proxy.app")
+from proxy.wire.server import PublicListener, listen
 
 
 @dataclass(slots=True)
@@ -39,6 +34,7 @@ class Gateway:
     url: str
     admin_url: str
     journal: SqliteJournal
+    watch: PolicyWatch
     _stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -62,7 +58,9 @@ async def start(settings: Settings, env: Mapping[str, str], *, shared: bool = Fa
 async def _started(
     settings: Settings, env: Mapping[str, str], stack: AsyncExitStack, *, shared: bool
 ) -> Gateway:
-    compiled = compile_policies(load(Path(settings.policies)))
+    directory = Path(settings.policies)
+    read = fingerprint(directory)  # before it is loaded: what changes meanwhile is news
+    compiled = compile_policies(load(directory))
     clock, secret, journal = clock_of(settings), secret_for(settings, env), journal_of(settings)
     stack.callback(journal.close)
     grants = SqliteGrants(journal.file.path)
@@ -75,32 +73,25 @@ async def _started(
     ground = Ground(settings, secret, clock, wires, definitions, compiled, public_url)
     metrics = Metrics()
     house = await house_of(ground, CountingJournal(journal, metrics), grants)
+    answering = Answering(ground, house)
     start_notices(ground, env, journal, stack, metrics)
     metrics.unreviewed.set_function(grants.unreviewed)
-    start_expiry(house, stack)
+    start_expiry(answering.lasting, stack)
     metrics.observing.set(settings.mode == "observe")
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))
     limits = settings.limits
     reads = READ_FROM_CLIENT | (PASSED_UP if settings.mode == "observe" else frozenset())
     listener.found(
-        PublicListener(
-            enforcer_of(ground, house), metrics, limits.body_bytes, limits.concurrent, reads=reads
-        )
+        PublicListener(answering.public, metrics, limits.body_bytes, limits.concurrent, reads=reads)
     )
     start_delivery(ground, journal, stack, metrics)
-    review = review_of(ground, house, Enforcement(house), metrics)
-    administration = AdminListener(metrics, Readiness(journal, wires.data), review)
+    watch = start_watching(answering, read, stack, metrics)
+    routes = routes_of(answering.review, metrics)
+    administration = AdminListener(
+        metrics, Readiness(journal, wires.data), routes, degraded=watch.degraded
+    )
     admin_url = await _administered(settings, administration, stack)
-    return Gateway(public_url, admin_url, journal, stack)
-
-
-def enforcer_of(ground: Ground, house: House) -> Enforcer:
-    """What answers the public listener: enforcement, or the observation that the operator acknowledged."""
-    settings = ground.settings
-    if settings.mode == "enforce":
-        return Enforcement(house)
-    _LOG.warning("observing", meaning="answers leave unfiltered; nothing is enforced but identity")
-    return Observation(house, ground.wires.passage(settings.listen.base_path, ground.public_url))
+    return Gateway(public_url, admin_url, journal, watch, stack)
 
 
 async def _listening(

@@ -3,11 +3,12 @@
 import hashlib
 import secrets
 import uuid
+from dataclasses import replace
 
 from proxy.app.callers import identifier_of, smart_configuration_of
 from proxy.app.ground import Ground
-from proxy.app.upstream import Capability, facts_of
-from proxy.decision.case import CaseBook
+from proxy.app.upstream import Capability, facts_of, gatherer_of, searched_for
+from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.cursor import NONCE_BYTES, key_of
@@ -20,8 +21,7 @@ NO_GRANTS = NoGrants()
 async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GRANTS) -> House:
     """Everything the flow is given."""
     settings, wires, definitions = ground.settings, ground.wires, ground.definitions
-    reader = EnvelopeReader(definitions.resource_types, ground.bases, ground.compiled.wanted)
-    in_force = InForce(ground.compiled, reader)
+    in_force = in_force_of(ground)
     return House(
         upstream=wires.data,
         identify=identifier_of(settings, ground.bases, ground.clock, wires.fetch),
@@ -49,6 +49,33 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
         nonce=lambda: secrets.token_bytes(NONCE_BYTES),
         grants=grants,
     )
+
+
+def in_force_of(ground: Ground) -> InForce:
+    """The policies with the reader that knows which codes they ask for."""
+    compiled = ground.compiled
+    types = ground.definitions.resource_types
+    return InForce(compiled, EnvelopeReader(types, ground.bases, compiled.wanted))
+
+
+async def house_under(ground: Ground, house: House, before: CompiledPolicies) -> House:
+    """The same house under other policies, those of the ground: with facts, cases and reader of their own.
+
+    Facts that were looked up for the policies `before` may lack what these ask for, so none is taken over. A kind of search
+    that those did not need is proven first; `UpstreamError` where it cannot be, `UnusableError` where it is ignored.
+    """
+    facts = gatherer_of(
+        ground.settings,
+        ground.wires,
+        ground.clock,
+        ground.definitions,
+        ground.bases,
+        ground.compiled,
+    )
+    if not searched_for(ground.compiled) <= searched_for(before):
+        await facts.sentinel(uuid.uuid4().hex)
+    in_force = in_force_of(ground)
+    return replace(house, facts=facts, in_force=lambda: in_force, cases=CaseBook())
 
 
 def paging_of(settings: Settings) -> Paging:

@@ -13,19 +13,23 @@ from proxy.fhir.coding import Coding
 from proxy.policy.terms import Terms
 from proxy.settings import Reviewers
 from proxy.wire.admin import Metrics, Route
-from proxy.wire.server import PublicListener, Respond
+from proxy.wire.server import Enforcer, PublicListener, Respond
 
 
-def review_of(
-    ground: Ground, house: House, enforcement: Enforcement, metrics: Metrics
-) -> Mapping[Route, Respond]:
-    """What answers the reviewer API, by route; nothing where no reviewer is named."""
+def review_of(ground: Ground, house: House) -> Review | None:
+    """What answers reviewers; None where none is named, `UnusableError` where the policies do not know their roles."""
     settings = ground.settings
     if settings.admin.reviewers is None:
-        return {}
+        return None
     reviewers = reviewers_of(settings.admin.reviewers, ground.compiled.policies.terms)
     suppose = supposer_of(settings, ground.bases, ground.clock)
-    review = Review(house, enforcement, reviewers, suppose)
+    return Review(house, Enforcement(house), reviewers, suppose)
+
+
+def routes_of(review: Enforcer | None, metrics: Metrics) -> Mapping[Route, Respond]:
+    """What answers the reviewer API, by route; nothing where no reviewer is named."""
+    if review is None:
+        return {}
     respond = PublicListener(review, metrics, LONGEST_QUESTION, MOST_AT_ONCE).respond
     return dict.fromkeys(ROUTES, respond)
 

@@ -121,6 +121,27 @@ async def facts_of(
     compiled: CompiledPolicies,
 ) -> Gatherer:
     """The source of facts, once upstream has proven that it honours the searches (decisions §3)."""
+    gatherer = gatherer_of(settings, wires, clock, definitions, bases, compiled)
+    try:
+        await gatherer.sentinel(uuid.uuid4().hex)
+    except UpstreamError as error:
+        raise UnusableError(
+            Finding(
+                "gateway.yaml", 1, f"`upstream.url`: the FHIR server cannot be searched ({error})"
+            )
+        ) from None
+    return gatherer
+
+
+def gatherer_of(
+    settings: Settings,
+    wires: "Wires",
+    clock: Callable[[], float],
+    definitions: Definitions,
+    bases: tuple[str, ...],
+    compiled: CompiledPolicies,
+) -> Gatherer:
+    """The source of the facts that the policies ask for; nothing is proven."""
     gathering = GatherSettings(
         fhir_version=definitions.fhir_version,
         zone=settings.zone,
@@ -131,16 +152,12 @@ async def facts_of(
         ttl=settings.facts.ttl_s,
         max_lookups=settings.facts.max_lookups_per_request,
     )
-    gatherer = Gatherer(wires.reader, gathering, clock)
-    try:
-        await gatherer.sentinel(uuid.uuid4().hex)
-    except UpstreamError as error:
-        raise UnusableError(
-            Finding(
-                "gateway.yaml", 1, f"`upstream.url`: the FHIR server cannot be searched ({error})"
-            )
-        ) from None
-    return gatherer
+    return Gatherer(wires.reader, gathering, clock)
+
+
+def searched_for(compiled: CompiledPolicies) -> frozenset[str]:
+    """What decides which kinds of resources are searched: relationships, and what proves them."""
+    return relationships_wanted(compiled) | compiled.policies.care_team_from
 
 
 def relationships_wanted(compiled: CompiledPolicies) -> frozenset[str]:

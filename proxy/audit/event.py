@@ -35,6 +35,7 @@ from proxy.audit.entity import (
 )
 from proxy.audit.entry import Entry, Judged, Touched
 from proxy.audit.event_r5 import r5_of
+from proxy.audit.policy_change import POLICIES, event_of
 from proxy.errors import TELLS, Refusal
 from proxy.fhir.coding import Coding
 
@@ -68,9 +69,17 @@ def events_of(entry: Entry, *, observer: Observer, fhir_version: str = "4.0.1") 
     Ids are `gw-` and a UUID derived from the entry's id and the event's index.
     """
     safe = without_credentials(entry)
-    bodies = [*_rest_events(safe, observer), *_authorization_events(safe, observer)]
+    bodies = list(_bodies(safe, observer))
     events = [_identified(safe.id, index, body) for index, body in enumerate(bodies)]
     return [r5_of(event) for event in events] if fhir_version.startswith("5") else events
+
+
+def _bodies(entry: Entry, observer: Observer) -> Iterator[Json]:
+    if entry.interaction == POLICIES:
+        yield event_of(entry, observer, _instant(entry.recorded))
+        return
+    yield from _rest_events(entry, observer)
+    yield from _authorization_events(entry, observer)
 
 
 def _identified(entry_id: str, index: int, body: Json) -> Json:

@@ -3,23 +3,17 @@
 import json
 from pathlib import Path
 
-from proxy.decision.cases import judge_cases
-from proxy.errors import Finding, UnusableError
-from proxy.policy.load import load, load_cases
+from proxy.app.proving import proven
 from proxy.policy.schemas import printed
 from proxy.settings import Settings
 
 
 def examined(directory: Path) -> str:
     """Load a directory of policies and run its test cases; one line that says what was examined, or `UnusableError`."""
-    if not directory.is_dir():
-        raise UnusableError(Finding(str(directory), 1, "there is no such directory of policies"))
-    policies = load(directory)
-    cases = load_cases(directory, policies)
-    findings = judge_cases(policies, cases, policies.places)
-    if findings:
-        raise UnusableError(*findings)
-    return f"{directory}: {len(policies.rules)} rules, {len(cases)} test cases, all as expected"
+    found = proven(directory)
+    return (
+        f"{directory}: {len(found.policies.rules)} rules, {found.cases} test cases, all as expected"
+    )
 
 
 def schema_of_policies() -> str:

@@ -71,6 +71,24 @@ def load_cases(directory: Path, policies: PolicySet) -> tuple[Case, ...]:
     return tuple(cases)
 
 
+def fingerprint(directory: Path) -> str:
+    """Give the SHA-256 of all that `load` and `load_cases` would read, bytes and names; never raises.
+
+    What cannot be read counts as such, so that it differs from what can: a directory that is gone differs from any other.
+    """
+    digest = hashlib.sha256()
+    for place in places_of(directory):
+        files = [path for path in sorted(place.glob("*")) if path.suffix.lower() in _READ]
+        for path in (*files, *sorted((place / TESTS).glob("*.yaml"))):
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                content = f"unreadable: {error.errno}".encode()
+            for part in (str(path).encode("utf-8", "surrogateescape"), content):
+                digest.update(len(part).to_bytes(8) + part)
+    return digest.hexdigest()
+
+
 def pack_of(directory: Path) -> Path:
     """Give the pack whose terms and labels hold in a directory: the one above, where it is a variant of that."""
     is_variant = not (directory / TERMS).exists() and (directory.parent / TERMS).exists()
@@ -97,6 +115,7 @@ def _overlooked(directory: Path, pack: Path) -> list[Finding]:
 
 
 _LOOKALIKES = frozenset({".yaml", ".yml", ".json"})
+_READ = _LOOKALIKES | {".csv"}
 
 
 def _policy_files(directory: Path) -> list[Path]:

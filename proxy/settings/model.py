@@ -127,6 +127,11 @@ class Settings(Written):
     upstream: UpstreamSettings
     identity: Identity
     policies: str
+    policies_reload_s: int = Field(
+        5,
+        ge=0,
+        description="seconds between two looks at the policies; 0: a change needs a restart",
+    )
     facts: FactSettings = FactSettings()
     audit: AuditSettings = AuditSettings()
     notices: NoticeSettings = NoticeSettings()

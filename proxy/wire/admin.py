@@ -25,6 +25,15 @@ __all__ = ["AdminListener", "Metrics", "Ready", "Respond", "Route", "method_labe
 Ready = Callable[[], Awaitable[Mapping[str, str]]]
 """Port: what is not ready, by name, with one line why; empty when all is well."""
 
+Degraded = Callable[[], Mapping[str, str]]
+"""Port: what is amiss although requests are answered as they should be, by name, with one line why."""
+
+
+def _nowhere() -> Mapping[str, str]:
+    """Nothing is amiss."""
+    return {}
+
+
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Port: answers what comes by one route, its callers' tokens included."""
 
@@ -50,6 +59,17 @@ class Metrics:
             "proxy_audit_deliveries",
             "Attempts to deliver an AuditEvent",
             ["fate"],
+            registry=self.registry,
+        )
+        self.policy_reloads = Counter(
+            "proxy_policy_reloads",
+            "Changes of the policy directory, by what became of them",
+            ["result"],
+            registry=self.registry,
+        )
+        self.policies_refused = Gauge(
+            "proxy_policies_refused",
+            "1 while what stands in the policy directory is refused and the last good set is in force",
             registry=self.registry,
         )
         self.observing = Gauge(
@@ -96,10 +116,15 @@ class AdminListener:
     """Answers the admin listener from a table of routes: its own, and those that are given (the reviewer API)."""
 
     def __init__(
-        self, metrics: Metrics, ready: Ready, routes: Mapping[Route, Respond] = MappingProxyType({})
+        self,
+        metrics: Metrics,
+        ready: Ready,
+        routes: Mapping[Route, Respond] = MappingProxyType({}),
+        degraded: Degraded = _nowhere,
     ) -> None:
         self._metrics = metrics
         self._ready = ready
+        self._degraded = degraded
         own = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._figures}
         reading: dict[Route, Respond] = {
             (method, path): respond for path, respond in own.items() for method in ("GET", "HEAD")
@@ -121,7 +146,10 @@ class AdminListener:
 
     async def _readiness(self, _: web.BaseRequest) -> web.StreamResponse:
         troubles = await self._ready()
-        body = orjson.dumps({"ready": not troubles, "troubles": dict(troubles)})
+        degraded = dict(self._degraded())
+        body = orjson.dumps(
+            {"ready": not troubles, "troubles": dict(troubles), "degraded": degraded}
+        )
         return web.Response(
             status=503 if troubles else 200, body=body, content_type="application/json"
         )

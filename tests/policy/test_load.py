@@ -1,4 +1,6 @@
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 
 from proxy.errors import UnusableError
 from proxy.fhir.coding import Effect
-from proxy.policy.load import load, load_cases
-from tests.policy.packs import CASES, LABELS, POLICY, TERMS, write
+from proxy.policy.load import fingerprint, load, load_cases
+from tests.policy.packs import CAMPAIGN, CASES, LABELS, POLICY, TERMS, write
 
 POLICIES = Path(__file__).parents[2] / "policies"
 PACKS = sorted(path.parent for path in POLICIES.glob("*/terms.yaml"))
@@ -253,3 +255,50 @@ def test_an_empty_or_misspelled_variant_is_no_pack(tmp_path: Path) -> None:
     for wrong in (directory, tmp_path / "nihgt"):
         with pytest.raises(UnusableError, match="no policy file"):
             load(wrong)
+
+
+def test_rules_of_a_campaign_are_rules_with_a_period_and_its_basis(tmp_path: Path) -> None:
+    policies = load(write(tmp_path, policy=POLICY + CAMPAIGN))
+    assert [rule.id for rule in policies.rules] == ["masked", "nurses-vaccinate", "team"]
+    assert {rule: one.id for rule, one in policies.campaigns.items()} == {
+        "nurses-vaccinate": "winter"
+    }
+    assert policies.sources["nurses-vaccinate"] == "order 12"
+    file, line = policies.places["nurses-vaccinate"]
+    assert (tmp_path / "policy.yaml").read_text().splitlines()[line - 1].strip() == (
+        "- id: nurses-vaccinate"
+    )
+    assert file.endswith("policy.yaml")
+
+
+def test_the_digest_tells_the_period_of_a_campaign(tmp_path: Path) -> None:
+    one = load(write(tmp_path / "a", policy=POLICY + CAMPAIGN)).digest
+    later = CAMPAIGN.replace("2027-01-31", "2027-02-28")
+    assert load(write(tmp_path / "b", policy=POLICY + later)).digest != one
+
+
+def directory_for(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+TOUCHES: dict[str, Callable[[Path], object]] = {
+    "another word": lambda pack: (pack / "policy.yaml").write_text(POLICY + "# remark"),
+    "another test": lambda pack: (pack / "tests/cases.yaml").write_text(CASES + "# remark"),
+    "a file more": lambda pack: (pack / "more.yaml").write_text(""),
+    "a file that would not be read": lambda pack: (pack / "more.yml").write_text(""),
+    "a file less": lambda pack: (pack / "labels.yaml").unlink(),
+    "another name": lambda pack: (pack / "policy.yaml").rename(pack / "polity.yaml"),
+    "a matrix": lambda pack: (pack / "matrix.csv").write_text("type,title"),
+    "a directory instead of a file": lambda pack: directory_for(pack / "policy.yaml"),
+    "nothing": shutil.rmtree,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOUCHES)
+def test_every_change_has_a_fingerprint_of_its_own(tmp_path: Path, name: str) -> None:
+    pack = write(tmp_path / "pack")
+    before = fingerprint(pack)
+    assert fingerprint(pack) == before
+    TOUCHES[name](pack)
+    assert fingerprint(pack) != before

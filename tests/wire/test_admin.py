@@ -30,8 +30,14 @@ async def answers(troubles: Mapping[str, str], method: str, path: str) -> tuple[
 CASES = [
     ({}, "GET", "/healthz", 200, "ok"),
     ({"upstream": "down"}, "GET", "/healthz", 200, "ok"),
-    ({}, "GET", "/readyz", 200, '{"ready":true,"troubles":{}}'),
-    ({"upstream": "down"}, "GET", "/readyz", 503, '{"ready":false,"troubles":{"upstream":"down"}}'),
+    ({}, "GET", "/readyz", 200, '{"ready":true,"troubles":{},"degraded":{}}'),
+    (
+        {"upstream": "down"},
+        "GET",
+        "/readyz",
+        503,
+        '{"ready":false,"troubles":{"upstream":"down"},"degraded":{}}',
+    ),
     ({}, "GET", "/metrics", 200, 'proxy_requests_total{method="GET",status="200"} 1.0'),
     ({}, "HEAD", "/healthz", 200, ""),
     ({}, "GET", "/", 404, "not found"),
