@@ -95,6 +95,21 @@ AUTHORS: dict[str, tuple[str, ...]] = {
 }
 """Type → elements that name the author (recorder, requester, performer …) of the resource."""
 
+LABELLED = {"DocumentReference": "securityLabel", "Composition": "confidentiality"}
+"""Type → element that labels the resource beside `meta.security` (the French shared record labels documents so)."""
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "Composition": ("relatesTo",),
+    "DocumentManifest": ("content",),
+    "DocumentReference": ("relatesTo",),
+    "ImagingSelection": ("derivedFrom",),
+    "MedicationStatement": ("derivedFrom",),
+    "NutritionIntake": ("derivedFrom",),
+    "Observation": ("derivedFrom",),
+    "QuestionnaireResponse": ("derivedFrom",),
+}
+"""Type → elements that name what the resource was made from; a document among it gives its labels on."""
+
 DATES: dict[str, tuple[str, ...]] = {
     "AdverseEvent": ("occurrenceDateTime", "date", "detected", "recordedDate"),
     "AllergyIntolerance": ("onsetDateTime", "recordedDate"),

@@ -45,7 +45,8 @@ def _reference_may(data: bytes, head: bytes) -> bool:
     if data.find(head, start + 1) >= 0:
         return True
     span = data[start : data.find(b"}", start)]
-    return _is_broken(span) or span.count(b"{") != 1 or span.count(b'"reference"') != 1
+    plain = span.count(b"{") == 1 and b"[" not in span and span.count(b'"reference"') == 1
+    return _is_broken(span) or not plain
 
 
 def _is_broken(span: bytes) -> bool:

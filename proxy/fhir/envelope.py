@@ -92,6 +92,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     mentions: frozenset[str] | None = None
     inline: Inline | None = None
     """Set where elements that can be taken out have labels of their own."""
+    sources: frozenset[str] = _NOBODY
+    """The documents (`Type/id`) that it was made from, with `UNTOLD` where that cannot be told."""
 
     @property
     def reference(self) -> str:
@@ -113,6 +115,13 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
             self, labels=labels, codes=codes, patients=patients, mentions=mentions, matter=None,
             inline=_alike(self.inline, current.inline),
         )  # fmt: skip
+
+    def inheriting(self, labels: frozenset[Coding]) -> "Envelope":
+        """The same with more labels, of the whole and so of every part."""
+        inline = self.inline and Inline(self.inline.own | labels, self.inline.parts)
+        return msgspec.structs.replace(
+            self, labels=self.labels | labels, matter=None, inline=inline
+        )
 
     def labelled(self, labels: frozenset[Coding]) -> "Envelope":
         """The same with other labels, for all of it."""

@@ -6,8 +6,9 @@ Read for explanations only; decisions read the envelope. The same labels are fou
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.fhir.coding import Coding, coding_of
-from proxy.fhir.content import inline_labels, tree_of
+from proxy.fhir.coding import CONFIDENTIALITY, Coding
+from proxy.fhir.compartment import LABELLED
+from proxy.fhir.content import inline_labels, label_in, tree_of
 from proxy.fhir.envelope import Resource
 
 
@@ -27,9 +28,7 @@ def _labels_in(tree: Any, path: str) -> Iterator[tuple[str, Coding]]:
         if isinstance(node, list):
             stack += [(f"{place}[{n}]", one) for n, one in reversed(list(enumerate(node)))]
         elif isinstance(node, dict):
-            yield from (
-                (f"{_joined(place, 'meta.security')}[{n}]", label) for n, label in _stated(node)
-            )
+            yield from ((_joined(place, where), label) for where, label in _stated(node))
             yield from ((f"{place} (inline)", label) for label in inline_labels(_alone(node)))
             stack += [(_joined(place, name), below) for name, below in reversed(node.items())]
 
@@ -38,19 +37,24 @@ def _joined(place: str, name: str) -> str:
     return f"{place}.{name}" if place else name
 
 
-def _stated(node: dict[str, Any]) -> Iterator[tuple[int, Coding]]:
-    """`meta.security` of a node that is a resource."""
-    meta = node.get("meta") if "resourceType" in node else None
-    labels = meta.get("security") if isinstance(meta, dict) else None
-    for number, label in enumerate(labels if isinstance(labels, list) else ()):
+def _stated(node: dict[str, Any]) -> Iterator[tuple[str, Coding]]:
+    """The labels of a node that is a resource, each with its path below it."""
+    rtype = node.get("resourceType")
+    meta = node.get("meta") if isinstance(rtype, str) else None
+    yield from _codings("meta.security", meta.get("security") if isinstance(meta, dict) else None)
+    name = LABELLED.get(rtype, "") if isinstance(rtype, str) else ""
+    stated = node.get(name) if name else None
+    if isinstance(stated, str):
+        yield name, Coding(CONFIDENTIALITY, stated)
+    for number, concept in enumerate(stated if isinstance(stated, list) else ()):
+        codings = concept.get("coding") if isinstance(concept, dict) else None
+        yield from _codings(f"{name}[{number}].coding", codings or [{}])
+
+
+def _codings(path: str, codings: Any) -> Iterator[tuple[str, Coding]]:
+    for number, label in enumerate(codings if isinstance(codings, list) else ()):
         if isinstance(label, dict):
-            system, code = label.get("system"), label.get("code")
-            yield (
-                number,
-                coding_of(
-                    system if isinstance(system, str) else "", code if isinstance(code, str) else ""
-                ),
-            )
+            yield f"{path}[{number}]", label_in({"valueCoding": label})
 
 
 def _alone(node: dict[str, Any]) -> dict[str, Any]:

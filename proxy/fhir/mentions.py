@@ -20,11 +20,11 @@ def mentions_in(
     `normal` gives a reference as `Type/id`, None where it is not one of ours. `UnreadableError` when it is no JSON.
     """
     kinds = frozenset(one.partition("/")[0] for one in wanted)
-    found = frozenset(_mention(node, kinds, normal) for node in nodes_of(tree_of(bytes(raw))))
+    found = frozenset(mention(node, kinds, normal) for node in nodes_of(tree_of(bytes(raw))))
     return found & (wanted | {UNTOLD})
 
 
-def _mention(
+def mention(
     node: dict[str, Any], kinds: frozenset[str], normal: Callable[[str], str | None]
 ) -> str:
     """What a Reference names: `Type/id`, `UNTOLD` where it may name an instance of these types, or nothing."""

@@ -14,7 +14,7 @@ from typing import Any, Union
 import msgspec
 
 from proxy.fhir.codec import repeats
-from proxy.fhir.coding import Coding, coding_of
+from proxy.fhir.coding import Coding
 from proxy.fhir.compartment import OPAQUE
 from proxy.fhir.content import Wanted, bears_marks, codings_of, may_hide, tree_of
 from proxy.fhir.doubles import may_repeat
@@ -29,10 +29,13 @@ from proxy.fhir.shapes import (
     Plan,
     Reference,
     dates_at,
+    has_sources,
     plan_of,
     resource_struct,
+    stated_labels,
     values_at,
 )
+from proxy.fhir.sources import sources_of
 
 _ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
 
@@ -124,7 +127,7 @@ class EnvelopeReader:
         if (opened or self._exact or may_repeat(data, plan.heads)) and repeats(data):
             raise UnreadableError("a member stands twice")
         date = self._date(node, plan, meta) if self._dated else ""
-        if opened or plan.by_identity or node.contained_:
+        if opened or plan.by_identity or node.contained_ or has_sources(node, plan):
             return self._whole(node, plan, meta, data, date)
         matter = self._matter(node, plan, meta)
         return Envelope(
@@ -140,7 +143,7 @@ class EnvelopeReader:
                 self._matters.clear()
             known = self._matters[key] = Matter(
                 plan.type,
-                with_lost(_stated(meta)),
+                with_lost(stated_labels(node, plan, meta)),
                 self._patients(node, plan, []),
                 self._named(node, plan.authors),
                 frozenset(meta.profile or ()),
@@ -150,7 +153,7 @@ class EnvelopeReader:
     def _whole(self, node: Any, plan: "Plan", meta: Meta, data: bytes, date: str) -> Envelope:
         """The envelope of a resource that is looked at in full."""
         inner = [self.read(raw) for raw in node.contained_ or ()]
-        inline = _inline(meta, inner, data)
+        inline = _inline(stated_labels(node, plan, meta), inner, data)
         return Envelope(
             type=plan.type,
             id=node.id_,
@@ -164,7 +167,16 @@ class EnvelopeReader:
             profiles=frozenset(meta.profile or ()),
             mentions=self._mentioned(data) if self._mentions else None,
             inline=inline if inline.parts else None,
+            sources=self._sources(node, plan, inner, data),
         )
+
+    def _sources(
+        self, node: Any, plan: "Plan", inner: list[Envelope], data: bytes
+    ) -> frozenset[str]:
+        own = (
+            sources_of(tree_of(data), plan.type, self.normal) if has_sources(node, plan) else _NONE
+        )
+        return own.union(*(envelope.sources for envelope in inner))
 
     def _mentioned(self, raw: Resource) -> frozenset[str]:
         return mentions_in(raw, self._mentions, self.normal)
@@ -237,13 +249,12 @@ def _is_text(data: bytes) -> bool:
 _NO_CODES: frozenset[Coding] = frozenset()
 
 
-def _stated(meta: Meta) -> frozenset[Coding]:
-    return frozenset(coding_of(label.system, label.code) for label in meta.security or ())
+_NONE: frozenset[str] = frozenset()
 
 
-def _inline(meta: Meta, inner: list[Envelope], data: bytes) -> Inline:
+def _inline(stated: frozenset[Coding], inner: list[Envelope], data: bytes) -> Inline:
     """The labels of a resource: its own, with those of what it contains, and those of its labelled elements."""
-    own = _stated(meta).union(*((one.inline.own if one.inline else one.labels) for one in inner))
+    own = stated.union(*((one.inline.own if one.inline else one.labels) for one in inner))
     if bears_marks(data) or may_hide(data):
         return inline_of(tree_of(data), own)
     return Inline(with_lost(own), ())

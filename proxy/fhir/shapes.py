@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, OPAQUE, TRANSPARENT
+from proxy.fhir.coding import CONFIDENTIALITY, Coding, coding_of
+from proxy.fhir.compartment import ABOUT, AUTHORS, DATES, LABELLED, OPAQUE, SOURCES, TRANSPARENT
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):
@@ -116,6 +117,9 @@ def resource_struct(rtype: str) -> type[msgspec.Struct]:
         references = [path for path in references if path[0] != _KINDED[1]]
         fields.append(("entity_", tuple[_AuditEntity, ...] | None, None))
     fields += _fields(rtype, references, Reference)
+    fields += [(head + "_", msgspec.Raw, None) for head in SOURCES.get(rtype, ())]
+    if rtype in LABELLED:
+        fields.append((LABELLED[rtype] + "_", tuple[_Concept, ...] | str | None, None))
     dates = [one for path in DATES.get(rtype, ()) for one in _with_end(path)]
     dated = [path for path in _split(dates) if path[0] not in {f[0][:-1] for f in fields}]
     fields += _fields(rtype + "_date", dated, str)
@@ -175,6 +179,8 @@ class Plan:
     authors: tuple[Element, ...]
     dates: tuple[Element, ...]
     by_identity: bool
+    labelled: str = ""
+    sources: tuple[str, ...] = ()
     heads: tuple[bytes, ...] = ()
     """Where the elements begin that say whom it is about, as they are spelled: `"subject"`."""
 
@@ -188,7 +194,7 @@ def plan_of(struct: type[msgspec.Struct]) -> Plan:
     rtype = struct.__name__
     heads = {
         path.partition(".")[0] + "_" for path in (*ABOUT.get(rtype, ()), *AUTHORS.get(rtype, ()))
-    }
+    } | {LABELLED[own] + "_" for own in (rtype,) if own in LABELLED}
     return Plan(
         type=rtype,
         references=attrgetter(*sorted(heads)) if heads else _nothing,
@@ -196,16 +202,37 @@ def plan_of(struct: type[msgspec.Struct]) -> Plan:
         authors=_elements(rtype, AUTHORS),
         dates=_elements(rtype, DATES),
         by_identity=rtype == "Patient" or rtype in OPAQUE,
-        heads=tuple(
-            dict.fromkeys(
-                b'"%b"' % path.partition(".")[0].encode() for path in ABOUT.get(rtype, ())
-            )
-        ),
+        labelled=LABELLED[rtype] + "_" if rtype in LABELLED else "",
+        sources=tuple(head + "_" for head in SOURCES.get(rtype, ())),
+        heads=tuple(b'"%b"' % head.encode() for head in _deciding(rtype)),
     )
+
+
+def _deciding(rtype: str) -> Iterator[str]:
+    """Where the elements begin that say whom a resource is about, what it is labelled, and what it was made from."""
+    yield from dict.fromkeys(path.partition(".")[0] for path in ABOUT.get(rtype, ()))
+    yield from SOURCES.get(rtype, ())
+    yield from (LABELLED[own] for own in (rtype,) if own in LABELLED)
 
 
 def _nothing(_: object) -> None:
     return None
+
+
+def stated_labels(node: Any, plan: Plan, meta: Meta) -> frozenset[Coding]:
+    """The labels that a resource states of itself as a whole; a concept without a code is a label nobody knows."""
+    told = {coding_of(label.system, label.code) for label in meta.security or ()}
+    stated = getattr(node, plan.labelled) if plan.labelled else None
+    if isinstance(stated, str):
+        told.add(Coding(CONFIDENTIALITY, stated))
+    for concept in stated if isinstance(stated, tuple) else ():
+        told |= {coding_of(label.system, label.code) for label in concept.coding or (Label(),)}
+    return frozenset(told)
+
+
+def has_sources(node: Any, plan: Plan) -> bool:
+    """Whether a resource names what it was made from."""
+    return any(getattr(node, head) is not None for head in plan.sources)
 
 
 def _elements(rtype: str, table: dict[str, tuple[str, ...]]) -> tuple[Element, ...]:

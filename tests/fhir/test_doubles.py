@@ -22,6 +22,7 @@ DOUBLE = [
     '{"subject":{"reference":"Patient/1","reference":"Patient/2"}}',
     '{"subject":{"reference":"Patient/1","display":"}","reference":"Patient/2"}}',
     '{"subject":{"reference":"Patient/1","identifier":{"value":"1"},"reference":"Patient/2"}}',
+    '{"subject":[{"reference":"Patient/1"},{"reference":"Patient/1","reference":"Patient/2"}]}',
     '{"subject":{"display":"\\"}","reference":"Patient/1","reference":"Patient/2"}}',
 ]
 

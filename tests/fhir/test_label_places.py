@@ -22,6 +22,9 @@ CASES: list[tuple[Json, tuple[str, ...]]] = [
     ({"contained": [{"resourceType": "Patient", "meta": {"security": [R]}}]}, ("contained[0].meta.security[0]",)),
     ({"note": {"meta": {"security": [R]}}}, ()),
     ({"meta": {"security": "R", "tag": [R]}}, ()),
+    ({"contained": [{"resourceType": "DocumentReference", "securityLabel": [{"coding": [R]}]}]}, ("contained[0].securityLabel[0].coding[0]",)),
+    ({"contained": [{"resourceType": "Composition", "confidentiality": "R"}]}, ("contained[0].confidentiality",)),
+    ({"securityLabel": [{"coding": [R]}]}, ()),
 ]  # fmt: skip
 
 

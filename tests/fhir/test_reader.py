@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, INLINE_LABEL, Coding, coding_of
 from proxy.fhir.content import Wanted, inline_labels, nodes_of
 from proxy.fhir.definitions import definitions_of
-from proxy.fhir.envelope import Envelope, UnreadableError
+from proxy.fhir.envelope import UNTOLD, Envelope, UnreadableError
 from proxy.fhir.links import reference_of
 from proxy.fhir.reader import EnvelopeReader
 from tests.stage import SAMPLES
@@ -489,3 +489,56 @@ def test_where_a_date_or_a_mention_may_decide_no_member_may_stand_twice() -> Non
     ):
         with pytest.raises(UnreadableError):
             exact.read(raw)
+
+
+MASQUE = {"system": "urn:fr", "code": "MASQUE_PS"}
+DOCUMENTS: list[tuple[Json, set[Coding]]] = [
+    ({"resourceType": "DocumentReference", "securityLabel": [{"coding": [MASQUE]}]}, {Coding("urn:fr", "MASQUE_PS")}),
+    ({"resourceType": "DocumentReference", "securityLabel": [{"text": "masked"}]}, {Coding("", "")}),
+    ({"resourceType": "DocumentReference", "securityLabel": [{"coding": [MASQUE, {"code": "R"}]}, {}]},
+     {Coding("urn:fr", "MASQUE_PS"), Coding("", "R"), Coding("", "")}),
+    ({"resourceType": "Composition", "confidentiality": "V"}, {Coding(CONFIDENTIALITY, "V")}),
+    ({"resourceType": "Observation", "contained": [{"resourceType": "Composition", "confidentiality": "V"}]},
+     {Coding(CONFIDENTIALITY, "V")}),
+    ({"resourceType": "Observation", "confidentiality": "V"}, set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resource", "labels"), DOCUMENTS)
+def test_a_document_states_labels_of_its_own_too(resource: Json, labels: set[Coding]) -> None:
+    assert read({"id": "1", **resource}).labels == labels
+    assert read({"id": "2", **resource}).labels == labels
+
+
+def test_labels_of_another_shape_make_a_document_unreadable() -> None:
+    for odd in (7, {"coding": [MASQUE]}, [7]):
+        with pytest.raises(UnreadableError):
+            read({"resourceType": "DocumentReference", "id": "1", "securityLabel": odd})
+
+
+FROM = {"reference": "DocumentReference/d"}
+SOURCED: list[tuple[Json, set[str]]] = [
+    ({"resourceType": "Observation", "derivedFrom": [FROM]}, {"DocumentReference/d"}),
+    ({"resourceType": "Observation", "derivedFrom": [{"reference": "Observation/o"}, FROM]}, {"DocumentReference/d"}),
+    ({"resourceType": "Observation", "derivedFrom": [{"reference": "Observation/o"}]}, set()),
+    ({"resourceType": "Observation", "derivedFrom": [{"identifier": {"value": "1"}}]}, {UNTOLD}),
+    ({"resourceType": "Observation", "derivedFrom": [{"type": "Observation", "identifier": {"value": "1"}}]}, set()),
+    ({"resourceType": "Observation", "derivedFrom": [{"reference": "urn:uuid:1"}]}, {UNTOLD}),
+    ({"resourceType": "Observation", "derivedFrom": [{"reference": "http://other.example.org/DocumentReference/d"}]}, {UNTOLD}),
+    ({"resourceType": "Coverage", "contained": [{"resourceType": "Observation", "derivedFrom": [FROM]}]}, {"DocumentReference/d"}),
+    ({"resourceType": "DocumentReference", "relatesTo": [{"code": "transforms", "target": FROM}]}, {"DocumentReference/d"}),
+    ({"resourceType": "DocumentReference", "relatesTo": [{"code": "appends", "target": FROM}]}, {"DocumentReference/d"}),
+    ({"resourceType": "DocumentReference", "relatesTo": [{"target": FROM}]}, {"DocumentReference/d"}),
+    ({"resourceType": "DocumentReference", "relatesTo": [{"code": "replaces", "target": FROM}]}, set()),
+    ({"resourceType": "DocumentReference", "relatesTo": [{"code": {"coding": [{"code": "signs"}]}, "target": FROM}]}, set()),
+    ({"resourceType": "DocumentReference", "relatesTo": [{"code": {"coding": [{"code": "signs"}, {"code": "x"}]}, "target": FROM}]}, {"DocumentReference/d"}),
+    ({"resourceType": "DocumentManifest", "content": [FROM]}, {"DocumentReference/d"}),
+    ({"resourceType": "Composition", "relatesTo": [{"code": "transforms", "targetReference": {"reference": "Composition/c"}}]}, {"Composition/c"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resource", "sources"), SOURCED)
+def test_the_documents_that_a_resource_was_made_from_are_told(
+    resource: Json, sources: set[str]
+) -> None:
+    assert read({"id": "1", **resource}).sources == sources
