@@ -1,6 +1,7 @@
 """Break-glass end to end: the ceremony, what a grant opens and for how long, and what it leaves in the journal."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -26,7 +27,7 @@ from tests.emergencies import (
     set_clock,
     values,
 )  # fmt: skip
-from tests.stage import NOW, Stage, Upstream, bundle, serving, staged, world_of
+from tests.stage import ISSUER, NOW, ROOT, Stage, Upstream, bundle, serving, staged, world_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DOCTOR = "outside-clinician"
@@ -437,3 +438,44 @@ async def test_a_grant_that_no_entry_opened_opens_nothing(scene: Scene) -> None:
         other.execute("DELETE FROM break_glass WHERE id = ?", (grant,))
     other.close()
     assert await seen(scene, who=COLLEAGUE) == 404
+
+
+async def test_a_trusted_issuers_word_is_enough_and_leaves_the_same_trace(
+    tmp_path: Path, scene: Scene
+) -> None:
+    pack = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies" / "baseline", pack)
+    written = pack / "break-glass.yaml"
+    trusting = f"most_open: 5\n  trusts_purpose_of: [{ISSUER}]\n"
+    written.write_text(written.read_text().replace("most_open: 5\n", trusting))
+    for folder, seen_there in ((pack, 200), (ROOT / "policies" / "baseline", 404)):
+        place = tmp_path / f"run-{seen_there}"
+        place.mkdir()
+        async with staged(place, scene.stage.upstream_url, policies=folder) as stage:
+            assert (await stage.ask("Patient/noe", DECLARING)).status == seen_there
+            assert (await stage.ask("Patient/marcel", DECLARING)).status == 404
+            assert (await stage.ask("Patient/noe", DOCTOR)).status == 404
+            if seen_there == 200:
+                await stage.ask("Observation?patient=noe", DECLARING)
+                first, *_, last = stage.entries()
+                assert {
+                    (one.act, one.patient, one.trusted) for one in (*first.grants, *last.grants)
+                } == {(GrantAct.USED, "Patient/noe", True)}
+                assert {one.why for one in last.notices} == {"break-glass-use"}
+
+
+DECLARING: dict[str, Any] = {
+    "like": DOCTOR,
+    "extensions": {
+        "ihe_iua": {
+            "subject_name": "Dr Paul Outis",
+            "subject_role": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/practitioner-role",
+                    "code": "doctor",
+                }
+            ],
+            "purpose_of_use": [{**REASON, "code": "TREAT"}, {**REASON, "code": "BTG"}],
+        }
+    },
+}
