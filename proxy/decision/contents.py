@@ -1,4 +1,4 @@
-"""The rules of one request, found by what they ask of a resource: its type, or that it is one certain instance.
+"""The rules of one request, found by what they ask of a resource: its type, that it is one instance, that it bears codes.
 
 Only rules whose Consent denies at its base are left out for a resource, and only where no provision that can speak
 covers it for certain: such a rule says nothing at all (provisions.py, law 4). A permit that does not cover a resource
@@ -18,7 +18,7 @@ from proxy.fhir.envelope import Envelope
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Rules in order: the places of those heard `always`, and of those `asked` for by `Type` or `Type/id`."""
+    """Rules in order: the places of those heard `always`, and of those `asked` for by `Type`, `Type/id` or `_CODED`."""
 
     rules: tuple[Rule, ...]
     always: frozenset[int]
@@ -28,7 +28,8 @@ class Contents:
         """Give the rules that may say something about a resource, in order."""
         if not self.asked:
             return self.rules
-        found = (self.asked.get(one, _NONE) for one in (envelope.type, envelope.reference))
+        names = (envelope.type, envelope.reference, _CODED if envelope.codes else "")
+        found = (self.asked.get(one, _NONE) for one in names)
         return tuple(self.rules[place] for place in sorted(self.always.union(*found)))
 
 
@@ -58,7 +59,7 @@ def _asked_in(live: Live) -> frozenset[str] | None:
     """Names of the resources that this provision is about; None = of any, as where it asks nothing that is indexed."""
     if not live.inside:
         return _NOBODY
-    return _instances(live.node) or _types(live.node)
+    return _instances(live.node) or _types(live.node) or _codes(live.node)
 
 
 def _instances(node: Provision) -> frozenset[str] | None:
@@ -72,5 +73,11 @@ def _types(node: Provision) -> frozenset[str] | None:
     return frozenset(one.code for one in node.classes) if node.classes and certain else None
 
 
+def _codes(node: Provision) -> frozenset[str] | None:
+    """Whatever is asked for by code, of all resources that bear a code anybody looks for."""
+    return frozenset({_CODED}) if node.codes else None
+
+
+_CODED = "#code"
 _NONE: frozenset[int] = frozenset()
 _NOBODY: frozenset[str] = frozenset()

@@ -14,6 +14,7 @@ from proxy.facts.model import ActorClosure, ConsentDirective
 from proxy.facts.selection import in_force
 from proxy.fhir.envelope import Envelope
 from tests.decision.test_provisions import (
+    ALCOHOL,
     ASKED,
     CONDITIONS,
     DR_A,
@@ -61,6 +62,9 @@ HEARD = [
     (deny(ANY), True, True),
     (deny(BOTH), True, True),
     (deny(PERIOD_2022), True, True),
+    (deny(ALCOHOL), True, False),
+    (deny(ALCOHOL, data("instance", "")), True, False),
+    (deny(but=(deny(ALCOHOL),)), True, True),
     (deny(label("R")), True, True),
     (deny(data("related", "Observation/o1")), True, True),
     (deny(data("instance", "urn:uuid:1")), True, True),
@@ -80,7 +84,7 @@ def test_a_denial_is_heard_only_where_it_may_cover_the_resource(
     root: Json, observation: bool, condition: bool
 ) -> None:
     index = contents(root)
-    both = observed(), observed(type="Condition", id="o2")
+    both = observed(), observed(type="Condition", id="o2", codes=frozenset())
     assert [bool(index.for_resource(one)) for one in both] == [observation, condition]
 
 
