@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import orjson
@@ -10,6 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from proxy.audit.entry import Entry
+from proxy.enforcement.flow import Enforcement
 from proxy.enforcement.house import House
 from proxy.enforcement.rehearsal import (
     MOST_PAGES,
@@ -62,19 +64,18 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    upstream, houses = Upstream(world_of()), []
+    upstream, houses, made = Upstream(world_of()), list[House](), Enforcement.__init__
 
-    def seen(_: object, house: House, *__: object) -> dict[object, object]:
+    def seen(self: Enforcement, house: House) -> None:
         houses.append(house)
-        return {}
+        made(self, house)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("proxy.app.gateway.review_of", seen)
-        async with (
-            serving(upstream.respond) as url,
-            staged(tmp_path_factory.mktemp("gateway"), url) as stage,
-        ):
-            yield Scene(stage, upstream, *houses)
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serving(upstream.respond))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Enforcement, "__init__", seen)
+            stage = await stack.enter_async_context(staged(tmp_path_factory.mktemp("gateway"), url))
+        yield Scene(stage, upstream, houses[-1])
 
 
 PEOPLE = [
