@@ -177,7 +177,9 @@ class Gatherer:
 
     def _window(self) -> Window:
         settings = self._settings
-        return Window(self._clock(), settings.zone, settings.grace_days, settings.ttl)
+        return Window(
+            self._clock(), settings.zone, settings.grace_days, settings.ttl, settings.fhir_version
+        )
 
     def _is_sortable(self, consents: list[Json]) -> bool:
         """Whether every Consent is somebody's: one that is nobody's might be anybody's who was asked about."""

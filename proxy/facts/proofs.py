@@ -47,6 +47,7 @@ class Window:
     zone: tzinfo
     grace_days: int
     ttl: float
+    fhir_version: str = "4.0.1"
 
     def day(self, days: int) -> str:
         """The day that lies so many days off, as a FHIR date; a day more is always left for other time zones."""
@@ -94,11 +95,16 @@ def _going_on(
 
 
 def _around_now(window: Window) -> tuple[Filters, ...]:
-    """Appointments that begin near now: a patient's old ones are many."""
+    """Appointments that begin near now: a patient's old ones are many.
+
+    In R5 `date` is the first of two elements, by which not every server can search: there all are read.
+    """
+    statuses: Filters = (("status", ",".join(KEPT_APPOINTMENT)),)
+    if window.fhir_version.startswith("5"):
+        return (statuses,)
     first = window.day(-window.grace_days - LONGEST_APPOINTMENT - 1)
     last = window.day(window.grace_days + 1 + math.ceil(window.ttl / DAY))
-    statuses = ",".join(KEPT_APPOINTMENT)
-    return ((("status", statuses), ("date", f"ge{first}"), ("date", f"le{last}")),)
+    return ((*statuses, ("date", f"ge{first}"), ("date", f"le{last}")),)
 
 
 _TEAM = frozenset({CARE_TEAM})

@@ -109,7 +109,8 @@ def memberships_of_general_practitioner(patient: Json, reading: Reading) -> tupl
     if is_modified(patient):
         return ()
     source = f"Patient/{patient.get('id')}"
-    actors = (reading.actor(node) for node in listed(patient, "generalPractitioner"))
+    named = listed(patient, "generalPractitioner")
+    actors = (reading.actor_among(node, _TREATING) for node in named)
     return tuple(
         Membership(GENERAL_PRACTITIONER, actor, ALWAYS, source) for actor in actors if actor
     )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -48,6 +49,11 @@ def test_appointments_are_asked_for_around_now_and_as_long_as_facts_are_kept() -
     assert filters[1:] == (("date", "ge2024-05-24"), ("date", "le2024-06-03"))
     [filters] = kind("Appointment").filters(window(grace=2, ttl=3 * 86_400))
     assert filters[1:] == (("date", "ge2024-05-22"), ("date", "le2024-06-07"))
+
+
+def test_in_r5_appointments_are_asked_for_whenever_they_are() -> None:
+    [filters] = kind("Appointment").filters(replace(window(), fhir_version="5.0.0"))
+    assert dict(filters) == {"status": "booked,arrived,checked-in,fulfilled"}
 
 
 def test_a_search_by_id_names_ids_and_others_name_references() -> None:

@@ -136,6 +136,33 @@ def test_general_practitioners_may_be_persons_roles_and_organisations() -> None:
 
 
 @pytest.mark.parametrize(
+    ("node", "found"),
+    [
+        ({"reference": "Practitioner/a"}, True),
+        ({"reference": "PractitionerRole/r"}, True),
+        ({"reference": "Organization/h"}, True),
+        ({"identifier": {"system": "urn:rpps", "value": "8"}}, True),
+        ({"type": "Practitioner", "identifier": {"system": "urn:rpps", "value": "8"}}, True),
+        ({"type": "Patient", "identifier": {"system": "urn:rpps", "value": "8"}}, False),
+        ({"identifier": {"value": "8"}}, False),
+        ({"reference": "Patient/p2"}, False),
+        ({"reference": "RelatedPerson/m"}, False),
+        ({"reference": "Group/g"}, False),
+        ({"reference": "CareTeam/t"}, False),
+        ({"reference": "#a"}, False),
+        ({"display": "Dr A"}, False),
+    ],
+)
+def test_only_professionals_and_organisations_treat_whoever_the_record_names(
+    node: dict[str, Any], found: bool
+) -> None:
+    patient = {"resourceType": "Patient", "id": "p1", "generalPractitioner": [node]}
+    team = TEAM | {"participant": [{"member": node}]}
+    assert bool(memberships_of_general_practitioner(patient, READING)) is found
+    assert bool(memberships_of_care_team(team, READING)) is found
+
+
+@pytest.mark.parametrize(
     ("more", "kinds"),
     [
         ({}, {"guardian"}),
