@@ -224,3 +224,12 @@ def test_two_files_do_not_differ_on_what_proves_a_care_team(one: str, other: str
     second = with_rule(DENY, other).replace("policy: p", "policy: q")
     [told] = findings(with_rule(TEAM_RULE, one), second)
     assert "state it once" in told
+
+
+def test_instructions_are_compared_with_the_terms_too() -> None:
+    handling = "handling:\n  - {label: act#DELAU, source: s, fulfilled_by: [{warn: beware}]}\n"
+    line = LABELS.count("\n") + 2
+    assert findings(with_rule(PERMIT), labels=LABELS + handling) == [
+        f"labels.yaml:{line}: `act#DELAU`: its system has no alias in terms.yaml",
+        f"labels.yaml:{line}: `beware` is no name among the `texts` of terms.yaml",
+    ]
