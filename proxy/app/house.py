@@ -10,6 +10,8 @@ from proxy.app.ground import Ground
 from proxy.app.upstream import Capability, facts_of, gatherer_of, searched_for
 from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
+from proxy.facts.cache import FactCache
+from proxy.facts.documents import DocumentCache, Documents
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.cursor import NONCE_BYTES, key_of
 from proxy.obligations.redact import PseudonymKey
@@ -18,13 +20,16 @@ from proxy.settings import Settings
 NO_GRANTS = NoGrants()
 
 
+_MOST_DOCUMENTS = 10_000
+
+
 async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GRANTS) -> House:
     """Everything the flow is given."""
     settings, wires, definitions = ground.settings, ground.wires, ground.definitions
     in_force = in_force_of(ground)
     return House(
         upstream=wires.data,
-        identify=identifier_of(settings, ground.bases, ground.clock, wires.fetch),
+        identify=identifier_of(settings, ground.env, ground.bases, ground.clock, wires.outside),
         facts=await facts_of(
             settings, wires, ground.clock, definitions, ground.bases, ground.compiled
         ),
@@ -48,6 +53,7 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
         new_id=lambda: str(uuid.uuid4()),
         nonce=lambda: secrets.token_bytes(NONCE_BYTES),
         grants=grants,
+        documents=documents_of(ground),
     )
 
 
@@ -76,6 +82,13 @@ async def house_under(ground: Ground, house: House, before: CompiledPolicies) ->
         await facts.sentinel(uuid.uuid4().hex)
     in_force = in_force_of(ground)
     return replace(house, facts=facts, in_force=lambda: in_force, cases=CaseBook())
+
+
+def documents_of(ground: Ground) -> Documents:
+    """The source of the labels of documents."""
+    facts = ground.settings.facts
+    cache: DocumentCache = FactCache(facts.ttl_s, _MOST_DOCUMENTS, ground.clock)
+    return Documents(ground.wires.reader, cache, facts.max_lookups_per_request)
 
 
 def paging_of(settings: Settings) -> Paging:

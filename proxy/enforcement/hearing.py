@@ -12,7 +12,9 @@ from proxy.decision.decide import Decider
 from proxy.enforcement import findings
 from proxy.enforcement.emergency import trusted_grants
 from proxy.enforcement.house import House
+from proxy.enforcement.inheritance import heirs
 from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.facts.documents import Reading
 from proxy.facts.grant import NO_GRANTS, Grant
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.envelope import Envelope, Matter, Resource
@@ -82,12 +84,12 @@ class Hearing:
 
         `whole`: a body that holds them all. `over`: the current version, whose labels and patients hold for older ones.
         """
-        envelopes = _read(self.reader, resources, whole, over)
+        envelopes = await self._read(resources, whole, over)
         facts = await self._facts(envelopes)
         reader = self._reader_for_facts()
         if reader is not self.reader:
             self.reader = reader
-            envelopes = _read(reader, resources, whole, over)
+            envelopes = await self._read(resources, whole, over)
         decide = Decider(self.case, facts)
         judged = (
             Judged(raw, envelope, None if envelope is None else decide(envelope))
@@ -97,6 +99,15 @@ class Hearing:
         findings.report(told, self.record.find)
         self.house.witness(self.case, facts, told)
         return told
+
+    async def _read(
+        self, resources: Sequence[Resource], whole: bytes | None, over: Envelope | None
+    ) -> list[Envelope | None]:
+        """The envelopes, with the labels of the documents they were made from."""
+        policies = self.case.compiled.policies
+        reading = Reading(self.reader.read, policies.labels.labels_of, policies.digest)
+        envelopes = _read(self.reader, resources, whole, over)
+        return await heirs(envelopes, self.house.documents, reading)
 
     def _reader_for_facts(self) -> EnvelopeReader:
         """The reader that also looks for what the token or some Consent gathered so far speaks of."""

@@ -9,9 +9,11 @@ from proxy.audit.entry import Entry, GrantNote
 from proxy.audit.grants import Queued
 from proxy.audit.record import Record
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
+from proxy.facts.documents import Reading
 from proxy.facts.finding import Tell, untold
 from proxy.facts.grant import Grant, Holder
 from proxy.facts.model import ActorClosure, Facts, PatientFacts
+from proxy.fhir.coding import Coding
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.fhir.reader import EnvelopeReader
@@ -52,6 +54,26 @@ class Journal(Protocol):
     async def record(self, entry: Entry) -> None:
         """Returns when the entry is durable; `OwnError` otherwise."""
         ...
+
+
+class DocumentSource(Protocol):
+    """Port: the labels of documents that resources were made from."""
+
+    async def labels(
+        self, references: Collection[str], reading: Reading
+    ) -> Mapping[str, frozenset[Coding] | None]:
+        """The labels of each document (`Type/id`); `None`, or none at all, where they are unknown."""
+        ...
+
+
+class NoDocuments:
+    """Knows no document: what was made from one is withheld."""
+
+    async def labels(
+        self, references: Collection[str], reading: Reading
+    ) -> Mapping[str, frozenset[Coding] | None]:
+        """Nothing is known of any."""
+        return dict.fromkeys(references)
 
 
 class GrantSource(Protocol):
@@ -142,6 +164,7 @@ class House:
     nonce: Callable[[], bytes]
     witness: Witness = nobody
     grants: GrantSource = field(default_factory=NoGrants)
+    documents: DocumentSource = field(default_factory=NoDocuments)
 
     def record_of(self, raw: RawRequest) -> Record:
         """The record of a request, begun now, under the policies in force: every entry says which they were."""

@@ -1,0 +1,108 @@
+"""The labels of documents that resources were made from (decisions §6): looked up in batches, kept for a while.
+
+Laws: (1) no exception leaves `labels`; a document that cannot be read, found or told has none, and that denies; (2) what is
+unknown is never kept; (3) the number of look-ups is bounded. A document that was itself made from another has its labels too.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import orjson
+
+from proxy.facts.cache import FactCache, Found
+from proxy.facts.elements import Json
+from proxy.facts.lookup import Budget, FhirReader
+from proxy.fhir.coding import Coding
+from proxy.fhir.envelope import Envelope, UnreadableError
+from proxy.fhir.sources import DOCUMENTS
+
+Labels = frozenset[Coding]
+
+MOST_REMOVED = 3
+"""Documents between a resource and the one whose labels it inherits; beyond that they are unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How documents are read: their envelopes, and what the labelling rules in force, of this digest, add for their codes."""
+
+    read: Callable[[bytes], Envelope]
+    labels_of: Callable[[Collection[Coding]], Labels]
+    digest: str
+
+
+DocumentCache: TypeAlias = FactCache[tuple[str, str], Envelope | None]
+"""Documents by the digest of the policies that said what to read of them, and `Type/id`."""
+
+
+class Documents:
+    """Gives labels of documents."""
+
+    def __init__(self, reader: FhirReader, cache: DocumentCache, max_lookups: int) -> None:
+        self._reader = reader
+        self._cache = cache
+        self._max_lookups = max_lookups
+
+    async def labels(
+        self, references: Collection[str], reading: Reading
+    ) -> Mapping[str, Labels | None]:
+        """The labels of each document (`Type/id`) and of those it was made from; `None` where they are unknown."""
+        known: dict[str, Envelope | None] = {}
+        asked = frozenset(references)
+        for _ in range(MOST_REMOVED):
+            missing = asked - known.keys()
+            if not missing:
+                break
+            known |= await self._documents(missing, reading)
+            asked = frozenset(source for one in known.values() if one for source in one.sources)
+        return {one: _inherited(one, known, reading, frozenset()) for one in references}
+
+    async def _documents(
+        self, references: frozenset[str], reading: Reading
+    ) -> Mapping[str, Envelope | None]:
+        async def look_up(
+            keys: list[tuple[str, str]],
+        ) -> Mapping[tuple[str, str], Found[Envelope | None]]:
+            found = await self._found([reference for _, reference in keys], reading)
+            return {key: Found(found.get(key[1]), keep=key[1] in found) for key in keys}
+
+        keys = [(reading.digest, one) for one in references]
+        return {key[1]: found for key, found in (await self._cache.get(keys, look_up)).items()}
+
+    async def _found(self, references: list[str], reading: Reading) -> dict[str, Envelope]:
+        budget = Budget(self._reader, self._max_lookups)
+        found: dict[str, Envelope] = {}
+        for kind in sorted(DOCUMENTS):
+            sifted = await budget.each(kind, frozenset(_ids_of(kind, references)))
+            found |= {one.reference: one for one in _envelopes(sifted.found, reading)}
+        return found
+
+
+def _envelopes(resources: Iterable[Json], reading: Reading) -> Iterator[Envelope]:
+    """Those that can be read."""
+    for resource in resources:
+        try:
+            yield reading.read(orjson.dumps(resource))
+        except UnreadableError:
+            continue
+
+
+def _inherited(
+    reference: str, known: Mapping[str, Envelope | None], reading: Reading, seen: frozenset[str]
+) -> Labels | None:
+    """The labels of a document with those of its sources; two that were made from each other end nowhere."""
+    document = known.get(reference)
+    if document is None or reference in seen:
+        return None
+    found = document.labels | reading.labels_of(document.codes)
+    for source in document.sources:
+        more = _inherited(source, known, reading, seen | {reference})
+        if more is None:
+            return None
+        found |= more
+    return found
+
+
+def _ids_of(kind: str, keys: list[str]) -> Iterator[str]:
+    return (own for own_kind, _, own in (key.partition("/") for key in keys) if own_kind == kind)
