@@ -12,7 +12,17 @@ import pytest
 from proxy.demo import playing
 from proxy.demo import stage as stage_module
 from proxy.demo.playing import Event, play
-from proxy.demo.scenario import PEOPLE, PHYSICIAN, SCENARIO, Change, Part, Step
+from proxy.demo.scenario import (
+    INSURER,
+    OUTSIDER,
+    PEOPLE,
+    PHYSICIAN,
+    SCENARIO,
+    Ceremony,
+    Change,
+    Part,
+    Step,
+)
 from proxy.demo.stage import data_directory, demonstrate, staged
 from proxy.errors import UnusableError
 
@@ -52,11 +62,11 @@ async def test_the_table_says_which_rule_or_consent_decided(capsys: Written) -> 
         assert source in shown
 
 
-def scenario(*steps: Step | Change) -> tuple[Part, ...]:
+def scenario(*steps: Step | Change | Ceremony) -> tuple[Part, ...]:
     return (Part("a part", steps),)
 
 
-def with_scenario(monkeypatch: pytest.MonkeyPatch, *steps: Step | Change) -> None:
+def with_scenario(monkeypatch: pytest.MonkeyPatch, *steps: Step | Change | Ceremony) -> None:
     monkeypatch.setattr(playing, "SCENARIO", scenario(*steps))
 
 
@@ -67,17 +77,33 @@ WRONG = [
     (Step(PHYSICIAN, "Observation?patient=camille&_count=50", "30 entries"), "29 entries"),
     (Step(PHYSICIAN, "Observation?patient=camille&_format=xml", "29 entries"), "status 406"),
     (Change("Consent/no-such-consent", "inactive"), "status"),
+    (Ceremony(INSURER, "Patient/noe", "opened"), "refused"),
+    (Ceremony(OUTSIDER, "Patient/noe", "ended"), "status 404"),
+    (Ceremony(OUTSIDER, "Patient/noe and all others", "opened"), "status 400"),
 ]
 
 
 @pytest.mark.parametrize(("step", "came_out"), WRONG, ids=lambda one: str(one)[:60])
 async def test_what_comes_out_otherwise_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: Written, step: Step | Change, came_out: str
+    monkeypatch: pytest.MonkeyPatch, capsys: Written, step: Step | Change | Ceremony, came_out: str
 ) -> None:
     with_scenario(monkeypatch, step)
     [line] = await demonstrate()
     assert f"got `{came_out}" in line
     assert "✗" in capsys.readouterr().out
+
+
+async def test_break_glass_is_shown_from_its_opening_to_the_queue(capsys: Written) -> None:
+    await demonstrate()
+    shown = capsys.readouterr().out
+    for text in (
+        "$break-glass", "$end-break-glass", "break-glass-reads", "Consent/marcel-opposes-break-glass",
+        "Emergency Override Started", "Emergency Override Stopped", '"code": "BTG"',
+    ):  # fmt: skip
+        assert text in shown
+    queue = shown.partition("The review queue of break-glass")[2].partition("The AuditEvents")[0]
+    [noe] = [line.split() for line in queue.splitlines() if "Patient/noe" in line]
+    assert noe[:6] == ["Patient/noe", "Dr", "Paul", "Outis", "ended", "2"]
 
 
 async def test_audit_events_that_do_not_arrive_are_said(

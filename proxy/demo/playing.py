@@ -10,8 +10,17 @@ from dataclasses import dataclass
 
 import aiohttp
 import orjson
+from yarl import URL
 
-from proxy.demo.scenario import SCENARIO, Change, Person, Step
+from proxy.demo.scenario import (
+    JUSTIFICATION,
+    REASON,
+    SCENARIO,
+    Ceremony,
+    Change,
+    Person,
+    Step,
+)
 from proxy.errors import UpstreamError
 
 FHIR_JSON = "application/fhir+json"
@@ -22,6 +31,8 @@ _OF_THE_REQUEST = frozenset({"date", "x-request-id"})
 
 Event = Mapping[str, object]
 """An AuditEvent as JSON."""
+Grant = Mapping[str, object]
+"""A break-glass grant, as the review queue shows it."""
 Sign = Callable[[str], str]
 """Gives the bearer token of a claim set by its name in `fhir-samples/tokens/`."""
 
@@ -71,10 +82,12 @@ class _Player:
     upstream_url: str
     sign: Sign
 
-    async def take(self, part: str, step: Step | Change) -> Outcome:
+    async def take(self, part: str, step: Step | Change | Ceremony) -> Outcome:
         """One step of the scenario."""
         if isinstance(step, Change):
             return await self._change(part, step)
+        if isinstance(step, Ceremony):
+            return await self._perform(part, step)
         return await self._ask(part, step)
 
     async def _ask(self, part: str, step: Step) -> Outcome:
@@ -82,6 +95,23 @@ class _Player:
         answer = await self._as(step.person, step.target, request_id)
         outcome = await self._word(step, answer)
         return Outcome(part, step.person, f"GET {step.target}", step.expected, outcome, request_id)
+
+    async def _perform(self, part: str, step: Ceremony) -> Outcome:
+        request_id = uuid.uuid4().hex
+        headers = {
+            "authorization": f"Bearer {self.sign(step.person.token)}",
+            "content-type": FHIR_JSON,
+            "x-request-id": request_id,
+        }
+        url = URL(f"{self.gateway_url}/{step.operation}", encoded=True)
+        async with self.session.post(url, data=_parameters(step), headers=headers) as answer:
+            status = answer.status
+            told = orjson.loads(await answer.read()) if status == OK else {}
+        names = {one["name"] for one in told.get("parameter", [])}
+        word = ("ended" if "ended" in names else "opened") if names else f"status {status}"
+        outcome = "refused" if status == REFUSED else word
+        request = f"{step.operation} {step.patient}"
+        return Outcome(part, step.person, request, step.expected, outcome, request_id)
 
     async def _change(self, part: str, change: Change) -> Outcome:
         url = f"{self.upstream_url}/{change.consent}"
@@ -123,6 +153,19 @@ class _Player:
             return _Answer(answer.status, dict(answer.headers), await answer.read())
 
 
+def _parameters(step: Ceremony) -> bytes:
+    """The body of a ceremony; the end of a grant needs no reason."""
+    given: list[dict[str, object]] = [
+        {"name": "patient", "valueReference": {"reference": step.patient}}
+    ]
+    if step.operation == "$break-glass":
+        given += [
+            {"name": "reason", "valueCoding": REASON},
+            {"name": "justification", "valueString": JUSTIFICATION},
+        ]
+    return orjson.dumps({"resourceType": "Parameters", "parameter": given})
+
+
 def _comparable(answer: _Answer) -> tuple[int, list[tuple[str, str]], bytes]:
     headers = [(name.lower(), value) for name, value in answer.headers.items()]
     return (
@@ -158,3 +201,16 @@ async def audit_events(upstream_url: str) -> list[Event]:
             links = {link["relation"]: link["url"] for link in bundle.get("link", [])}
             url = links.get("next", "")
     return events
+
+
+async def queued(admin_url: str, token: str) -> list[Grant]:
+    """Give the review queue of break-glass, newest first; `UpstreamError` if a gateway does not give it."""
+    headers = {"authorization": f"Bearer {token}"}
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session,
+        session.get(f"{admin_url}/break-glass", headers=headers) as answer,
+    ):
+        if answer.status != OK:
+            raise UpstreamError(f"the review queue cannot be read: status {answer.status}")
+        grants: list[Grant] = orjson.loads(await answer.read())["grants"]
+    return grants

@@ -6,6 +6,7 @@ An expectation is one of the words that `play` finds for an answer:
     without address, telecom    the top-level elements that were taken out
     absent                      not to be told from a resource that does not exist
     refused                     403: this caller may not ask this at all
+    opened, ended               a break-glass grant
     5 entries                   the matches of a search
 """
 
@@ -38,11 +39,29 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceremony:
+    """Break-glass for one patient: `POST $break-glass` or, with `expected` `ended`, `$end-break-glass`."""
+
+    person: Person
+    patient: str
+    expected: str
+
+    @property
+    def operation(self) -> str:
+        """The operation that is posted to."""
+        return "$end-break-glass" if self.expected == "ended" else "$break-glass"
+
+
+REASON = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "ETREAT"}
+JUSTIFICATION = "found unconscious in the street, no relative at hand"
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Steps that show one thing."""
 
     title: str
-    steps: tuple[Step | Change, ...]
+    steps: tuple[Step | Change | Ceremony, ...]
 
 
 PHYSICIAN = Person("care-team-physician", "Dr Martin, on the team")
@@ -112,6 +131,23 @@ SCENARIO = (
             Step(OUTSIDER, "Patient/ines", "absent"),
             Change(_CONSENT, "active"),
             Step(OUTSIDER, "Patient/ines", "whole"),
+        ),
+    ),
+    Part(
+        "Break-glass: Noé lies in the emergency department and has signed nothing; Marcel has opposed it beforehand",
+        (
+            Step(OUTSIDER, "Patient/noe", "absent"),
+            Ceremony(INSURER, "Patient/noe", "refused"),
+            Ceremony(OUTSIDER, "Patient/noe", "opened"),
+            Step(OUTSIDER, "Patient/noe", "whole"),
+            Step(OUTSIDER, "AllergyIntolerance?patient=noe", "1 entries"),
+            Step(OUTSIDER, "DocumentReference/noe-doc-masked", "absent"),
+            Step(PHYSICIAN, "Patient/noe", "absent"),
+            Ceremony(OUTSIDER, "Patient/marcel", "opened"),
+            Step(OUTSIDER, "Patient/marcel", "absent"),
+            Ceremony(OUTSIDER, "Patient/marcel", "ended"),
+            Ceremony(OUTSIDER, "Patient/noe", "ended"),
+            Step(OUTSIDER, "Patient/noe", "absent"),
         ),
     ),
 )

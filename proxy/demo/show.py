@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.audit.entry import Entry, Judged
-from proxy.demo.playing import Event, Outcome
-from proxy.demo.scenario import DENIED
+from proxy.demo.playing import Event, Grant, Outcome
+from proxy.demo.scenario import DENIED, OUTSIDER
 
 WIDTH = 100
 
@@ -61,6 +61,8 @@ def _row(line: Outcome, reasons: Sequence[str]) -> tuple[str | Text, ...]:
 
 def _broken(request: str) -> str:
     """The request on two lines, where it is best read; without what only asks for large pages."""
+    if request.startswith("$"):
+        return request.replace(" ", "\n")
     asked = request.removeprefix("GET ").partition("&_count")[0]
     return asked.replace("?", "\n?") if "?" in asked else asked.replace("/", "/\n")
 
@@ -100,6 +102,19 @@ def _of(judged: Judged) -> Iterator[str]:
             )
 
 
+def show_queue(screen: Console, grants: Sequence[Grant]) -> None:
+    """Print the review queue of break-glass, as the privacy officer sees it."""
+    table = _titled("The review queue of break-glass, as the privacy officer sees it")
+    for name in ("patient", "opened by", "state", "uses", "justification"):
+        table.add_column(name, overflow="fold")
+    for grant in grants:
+        holder = grant.get("holder")
+        who = str(holder.get("name", "")) if isinstance(holder, dict) else ""
+        shown = (grant["patient"], who, grant["state"], grant["uses"], grant["justification"])
+        table.add_row(*map(str, shown))
+    screen.print(table)
+
+
 def show_audit(screen: Console, events: Sequence[Event]) -> None:
     """Print how many AuditEvents of each kind arrived, and one of them in full."""
     table = _titled("The AuditEvents that the gateway delivered to the FHIR server")
@@ -108,10 +123,10 @@ def show_audit(screen: Console, events: Sequence[Event]) -> None:
     for (kind, outcome), count in sorted(Counter(map(kind_of, events)).items()):
         table.add_row(kind, outcome, str(count))
     screen.print(table)
-    shown = next((one for one in events if _tells_of_denial(one)), None)
-    if shown is not None:
-        title = f"One in full: {DENIED.title}, asks for Denise's record"
-        screen.print(Panel(JSON.from_data(shown, indent=1), title=title, width=WIDTH))
+    for title, tells in _SHOWN_WHOLE:
+        shown = next((one for one in events if tells(one)), None)
+        if shown is not None:
+            screen.print(Panel(JSON.from_data(shown, indent=1), title=title, width=WIDTH))
 
 
 _OUTCOMES = {
@@ -120,8 +135,23 @@ _OUTCOMES = {
 """Codes of http://hl7.org/fhir/audit-event-outcome."""
 
 
+_OVERRIDES = {"110127": "Emergency Override Started", "110138": "Emergency Override Stopped"}
+"""Codes of DICOM PS3.16 CID 401."""
+
+
 def _tells_of_denial(event: Event) -> bool:
     return "Practitioner/dr-blanc" in _agents(event) and event.get("outcome") != "0"
+
+
+def _tells_of_use(event: Event) -> bool:
+    """Whether it is the reading of a patient under a break-glass grant."""
+    return kind_of(event)[0] == "PatientRead" and "purposeOfEvent" in event
+
+
+_SHOWN_WHOLE: tuple[tuple[str, Callable[[Event], bool]], ...] = (
+    (f"One in full: {DENIED.title}, asks for Denise's record", _tells_of_denial),
+    (f"Another: {OUTSIDER.title}, reads Noé's record under a break-glass grant", _tells_of_use),
+)
 
 
 def kind_of(event: Event) -> tuple[str, str]:
@@ -130,7 +160,8 @@ def kind_of(event: Event) -> tuple[str, str]:
     profiles = meta.get("profile", []) if isinstance(meta, dict) else []
     names = [str(one).rpartition("/")[2].removeprefix("IHE.BasicAudit.") for one in profiles]
     subtypes = event.get("subtype")
-    codes = [one.get("code", "") for one in subtypes] if isinstance(subtypes, list) else []
+    found = [one.get("code", "") for one in subtypes] if isinstance(subtypes, list) else []
+    codes = [_OVERRIDES.get(code, code) for code in found]
     outcome = str(event.get("outcome", ""))
     return next(iter([*names, *codes]), "other"), _OUTCOMES.get(outcome, outcome)
 

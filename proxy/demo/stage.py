@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from proxy import app
 from proxy.audit.agent import Observer
 from proxy.audit.report import export
 from proxy.demo import show
-from proxy.demo.playing import Event, Sign, audit_events, play
+from proxy.demo.playing import Event, Sign, audit_events, play, queued
 from proxy.demo.scenario import PEOPLE, SCENARIO, Step
 from proxy.errors import Finding, UnusableError
 from proxy.identity.development import development_keys, development_token
@@ -30,7 +30,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 _CONFIGURATION = """\
 listen: {{port: 0}}
-admin: {{port: 0}}
+admin: {{port: 0, reviewers: {{roles: ["practitioner-role#ict"]}}}}
 upstream: {{url: "{upstream}", fhir_version: "4.0.1"}}
 identity:
   issuers:
@@ -41,6 +41,29 @@ policies: {policies}
 facts: {{ttl_s: 0}} # a Consent that is changed behind the gateway's back acts on the next request
 audit: {{journal: "sqlite:///journal.db", repository: {{url: "{upstream}"}}}}
 """
+
+
+OFFICER = "privacy-officer"
+"""Who reviews; only the demo has this person."""
+_OFFICER: Mapping[str, object] = {
+    "iss": "https://idp.example.org",
+    "aud": "http://127.0.0.1:8080/fhir",
+    "sub": OFFICER,
+    "client_id": "review-demo",
+    "jti": f"sample-{OFFICER}",
+    "scope": "openid",
+    "extensions": {
+        "ihe_iua": {
+            "subject_name": "Paule Registre",
+            "subject_role": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/practitioner-role",
+                    "code": "ict",
+                }
+            ],
+        }
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +94,8 @@ async def demonstrate(stop_signal: Callable[[], asyncio.Event] | None = None) ->
     async with staged() as stage:
         outcomes = await play(stage.gateway.url, stage.upstream_url, stage.sign)
         show.show_outcomes(screen, outcomes, stage.gateway.journal.file.entries())
+        officer = stage.sign(OFFICER)
+        show.show_queue(screen, await queued(stage.gateway.admin_url, officer))
         events, missing = await recorded(stage)
         show.show_audit(screen, events)
         show.show_end(screen, outcomes, len(events))
@@ -121,7 +146,11 @@ def signer(tokens: Path, key_pem: bytes) -> Sign:
     """Give who signs the claim sets of a directory."""
 
     def sign(name: str) -> str:
-        claims = orjson.loads(read_file(tokens / f"{name}.json", "the claims"))
+        claims = (
+            _OFFICER
+            if name == OFFICER
+            else orjson.loads(read_file(tokens / f"{name}.json", "the claims"))
+        )
         return development_token(claims, key_pem, time.time(), TOKEN_S)
 
     return sign
@@ -146,6 +175,8 @@ def _kept(stage: Stage) -> Iterator[str]:
     yield f"gateway      {stage.gateway.url}"
     yield f"admin        {stage.gateway.admin_url}/metrics"
     yield f"FHIR server  {stage.upstream_url} (open, behind the gateway)"
+    yield f"\n# The review queue of break-glass\nexport REVIEWER='{stage.sign(OFFICER)}'"
+    yield f'curl -H "Authorization: Bearer $REVIEWER" {stage.gateway.admin_url}/break-glass'
     targets = {
         step.person: step.target
         for part in reversed(SCENARIO)
