@@ -16,7 +16,15 @@ from proxy.audit.entry import Actor, Entry, Evidence, Judged
 from proxy.decision.case import Case, CompiledPolicies, open_case
 from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.model import Decision
-from proxy.decision.supposed import CALLERS, DELEGATOR, authors_of, facts_of, references_of
+from proxy.decision.supposed import (
+    CALLERS,
+    DELEGATOR,
+    authors_of,
+    facts_of,
+    grants_of,
+    references_of,
+)
+from proxy.facts.grant import BREAK_GLASS_TIE, Grant, holder_of
 from proxy.facts.model import ActorClosure, Facts
 from proxy.fhir.coding import Coding
 from proxy.fhir.envelope import Envelope
@@ -97,7 +105,7 @@ def _replayed(entry: Entry, judged: Judged, compiled: CompiledPolicies) -> Outco
     rtype = evidence[0].type if evidence else entry.type
     closure = _closure(entry, told)
     case = open_case(compiled, _principal(entry, rtype, told), closure, entry.interaction, UTC)
-    admission = decide_request(case, rtype)
+    admission = decide_request(case, rtype, granted=BREAK_GLASS_TIE in told)
     if not admission.permits:
         return _outcome(admission)
     if not evidence:
@@ -126,7 +134,10 @@ def _resource(
         codes=_codings(first.codes),
         profiles=frozenset(),
     )
-    return decide_resource(case, envelope, Facts(closure, now, facts))
+    holder, grants = holder_of(case.principal), dict[str, Grant]()
+    for patient, one in patients.items():
+        grants |= grants_of((patient,), one.relationships, holder, now)
+    return decide_resource(case, envelope, Facts(closure, now, facts, grants))
 
 
 def _together(evidence: tuple[Evidence, ...]) -> frozenset[str]:

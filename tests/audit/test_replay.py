@@ -11,6 +11,8 @@ from proxy.audit.replay import ADMITTED, Change, changes
 from proxy.decision.case import compile_policies, open_case
 from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.model import Decision
+from proxy.decision.supposed import grants_of
+from proxy.facts.grant import holder_of
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Facts, Membership, PatientFacts
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
 from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
@@ -35,7 +37,9 @@ TEAM = Membership("care-team", Actor(reference=MARTIN), ALWAYS, "CareTeam/t")
 CAMILLE = {"subject": {"reference": "Patient/camille"}}
 
 
-def recorded(situation: Situation, policies: PolicySet) -> tuple[Entry, Decision, Decision]:
+def recorded(
+    situation: Situation, policies: PolicySet, *, granted: bool = False
+) -> tuple[Entry, Decision, Decision]:
     """What the journal keeps of a read, with the two decisions that were made."""
     principal, envelope = situation.principal, situation.envelope
     closure = ActorClosure(frozenset({principal.fhir_user or ""}))
@@ -48,8 +52,9 @@ def recorded(situation: Situation, policies: PolicySet) -> tuple[Entry, Decision
         )
         for patient in envelope.patients or ()
     }
-    admission = decide_request(case, envelope.type)
-    decision = decide_resource(case, envelope, Facts(closure, NOW, known))
+    grants = grants_of(known, ["break-glass"] if granted else [], holder_of(principal), NOW)
+    admission = decide_request(case, envelope.type, granted=granted)
+    decision = decide_resource(case, envelope, Facts(closure, NOW, known, grants))
     raw = RawRequest("GET", "/fhir/Observation/x", {}, b"", "r")
     record = Record("e", NOW, raw, principal=principal, standing=standing_of(case))
     record.request = FhirRequest(Interaction.READ, envelope.type, "x")
@@ -150,3 +155,13 @@ def test_labels_are_judged_anew_by_the_rules_of_each_set() -> None:
     entry, _, _ = recorded(restricted, BASELINE)
     [evidence] = entry.decisions[0].evidence
     assert Coding(*evidence.labels[0]) == Coding(CONFIDENTIALITY, "V")
+
+
+def test_what_left_under_a_grant_is_replayed_under_one() -> None:
+    outsider = principal_of("Practitioner/dr-outis", DOCTOR, "TREAT")
+    situation = Situation(outsider, envelope_of(CAMILLE), (), ())
+    entry, _, decision = recorded(situation, BASELINE, granted=True)
+    assert decision.grants
+    assert compared(entry, BASELINE, BASELINE) == []
+    [change] = compared(entry, BASELINE, replace(BASELINE, break_glass=None))
+    assert (change.old.effect, change.new.effect) == ("permit", "deny")
