@@ -5,7 +5,7 @@ of recipient says up to which entry its notices were made messages.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -23,17 +23,19 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS noticed (recipient TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notice (
   id TEXT PRIMARY KEY, recipient TEXT NOT NULL, due REAL NOT NULL, message BLOB NOT NULL,
-  state INTEGER NOT NULL DEFAULT 0, trouble TEXT) WITHOUT ROWID;
+  state INTEGER NOT NULL DEFAULT 0, trouble TEXT, taken REAL NOT NULL DEFAULT -1) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS notice_waiting ON notice (recipient, due) WHERE state = 0;
 """
 # An entry without notices says nothing of them (omit_defaults), and inside a text the quotes would be escaped.
 _NEW = """SELECT seq, entry FROM entry
   WHERE seq > ? AND seq <= ? AND instr(entry, CAST('"notices":[' AS BLOB)) ORDER BY seq LIMIT ?"""
 _WAITING = """SELECT id, message FROM notice
-  WHERE state = 0 AND recipient = ? AND due <= ? ORDER BY due, id LIMIT ?"""
+  WHERE state = 0 AND recipient = ? AND due <= ? AND taken < ? ORDER BY due, id LIMIT ?"""
 _PUT = """INSERT INTO notice (id, recipient, due, message) VALUES (?, ?, ?, ?)
   ON CONFLICT (id) DO UPDATE SET message = excluded.message"""
 _AT_ONCE = 200
+CARRIED_S = 60.0
+"""How long a message that one worker has taken is left alone by the others."""
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODER = msgspec.json.Decoder(Message)
@@ -82,11 +84,25 @@ class Postbox:
             )
             return more
 
-    def waiting(self, now: float, limit: int) -> list[Message]:
-        """Messages that are due and not yet taken, the oldest first."""
+    def take(self, now: float, limit: int) -> list[Message]:
+        """Messages that are due and that no worker has taken lately, the oldest first; they are taken now."""
+        asked = (self.recipient, now, now - CARRIED_S, limit)
         with self._reading() as connection:
-            rows = connection.execute(_WAITING, (self.recipient, now, limit)).fetchall()
+            if not connection.execute(_WAITING, asked).fetchone():
+                return []
+        with self._writing() as connection:
+            rows = connection.execute(_WAITING, asked).fetchall()
+            connection.executemany(
+                "UPDATE notice SET taken = ? WHERE id = ?", [(now, name) for name, _ in rows]
+            )
             return [_DECODER.decode(body) for _, body in rows]
+
+    def give_back(self, messages: Iterable[Message]) -> None:
+        """Messages that were not carried wait for whoever takes them next."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE notice SET taken = -1 WHERE id = ?", [(one.id,) for one in messages]
+            )
 
     def mark(self, message: Message, trouble: str) -> None:
         """The message was taken; with a trouble, it never will be. One that has grown meanwhile goes on waiting."""
@@ -95,6 +111,7 @@ class Postbox:
                 "UPDATE notice SET state = ?, trouble = ? WHERE id = ? AND message = ?",
                 (STUCK if trouble else DELIVERED, trouble or None, message.id, _ENCODE(message)),
             )
+            connection.execute("UPDATE notice SET taken = -1 WHERE id = ?", (message.id,))
 
     def stuck(self) -> list[StuckNotice]:
         """The dead letters."""

@@ -48,14 +48,20 @@ async def _round(channel: Channel, carrier: Carrier, clock: Callable[[], float])
     """Collects and delivers one batch; whether there was any."""
     postbox = channel.postbox
     more = await asyncio.to_thread(postbox.collect)
-    waiting = await asyncio.to_thread(postbox.waiting, clock(), carrier.pace.batch)
-    for message in waiting:
-        status = await carrier.settled(message.id, channel.form(message))
-        if status is None:
-            return True
-        trouble = f"it was answered with {status}" if fate_of(status) is Fate.STUCK else ""
-        await asyncio.to_thread(postbox.mark, message, trouble)
-    return more or bool(waiting)
+    taken = await asyncio.to_thread(postbox.take, clock(), carrier.pace.batch)
+    carried = 0
+    try:
+        for message in taken:
+            status = await carrier.settled(message.id, channel.form(message))
+            if status is None:
+                break
+            trouble = f"it was answered with {status}" if fate_of(status) is Fate.STUCK else ""
+            await asyncio.to_thread(postbox.mark, message, trouble)
+            carried += 1
+    finally:
+        if carried < len(taken):
+            await asyncio.to_thread(postbox.give_back, taken[carried:])
+    return more or bool(taken)
 
 
 def signature_of(body: bytes, secret: bytes) -> str:

@@ -6,7 +6,7 @@ import pytest
 from proxy.audit.entry import Entry
 from proxy.audit.journal import SqliteJournal
 from proxy.audit.notice import Folding, Message
-from proxy.audit.notice_book import Postbox
+from proxy.audit.notice_book import CARRIED_S, Postbox
 from proxy.errors import OwnError
 from tests.audit.cases import READ, changed
 from tests.audit.notices import ADA, BEN, NOON, PARIS, noticing, told
@@ -37,7 +37,9 @@ async def recorded(journal: SqliteJournal, *entries: Entry) -> None:
 def collected(box: Postbox, now: float = LATER) -> list[Message]:
     while box.collect():
         pass
-    return box.waiting(now, 1000)
+    found = box.take(now, 1000)
+    box.give_back(found)
+    return found
 
 
 async def test_notices_become_messages_once(journal: SqliteJournal) -> None:
@@ -136,12 +138,26 @@ async def test_a_digest_that_grew_while_it_was_carried_is_carried_again(
     assert (again.id, again.count) == (one.id, 2)
 
 
+async def test_what_one_worker_carries_the_others_leave_alone_for_a_while(
+    journal: SqliteJournal,
+) -> None:
+    box, other = postbox(journal), postbox(journal)
+    await recorded(journal, noticing(1, told()))
+    box.collect()
+    [one] = box.take(LATER, 10)
+    assert other.take(LATER + 1, 10) == []
+    assert other.take(LATER + CARRIED_S + 1, 10) == [one]
+    other.give_back([one])
+    assert box.take(LATER, 10) == [one]
+
+
 async def test_a_long_journal_is_read_in_parts(journal: SqliteJournal) -> None:
     box = postbox(journal)
     await recorded(journal, *(noticing(number, told()) for number in range(205)))
     assert box.collect()
-    assert len(box.waiting(LATER, 1000)) == 200
-    assert len(collected(box)) == 205
+    assert len(box.take(LATER, 1000)) == 200
+    assert len(collected(box, LATER + 1)) == 5
+    assert len(collected(box, LATER + CARRIED_S + 1)) == 205
 
 
 async def test_the_chain_does_not_know_of_the_book(journal: SqliteJournal) -> None:

@@ -67,7 +67,7 @@ async def test_every_notice_arrives_once_the_oldest_first(journal: SqliteJournal
     receiver = Receiver(5)
     await run(box, receiver)
     assert len(set(receiver.asked)) == 5
-    assert box.waiting(NOON, 10) == []
+    assert box.take(NOON, 10) == []
     again = Receiver(1)
     again.stop.set()
     await run(box, again)
@@ -82,7 +82,7 @@ async def test_what_may_pass_is_tried_until_it_is_taken(
     receiver = Receiver(3, answer, answer)
     assert await run(box, receiver) == [Fate.AGAIN, Fate.AGAIN, Fate.TAKEN]
     assert len(set(receiver.asked)) == 1
-    assert box.waiting(NOON, 10) == []
+    assert box.take(NOON, 10) == []
 
 
 async def test_what_will_never_be_taken_is_flagged_and_passed_by(journal: SqliteJournal) -> None:
@@ -118,3 +118,10 @@ def test_the_signature_is_an_hmac_of_the_body() -> None:
     expected = hmac.digest(b"key", b"body", "sha256").hex()
     assert signature_of(b"body", b"key") == f"sha256={expected}"
     assert signature_of(b"bodx", b"key") != signature_of(b"body", b"key")
+
+
+async def test_two_workers_send_each_notice_once(journal: SqliteJournal) -> None:
+    box = await filled(journal, 10)
+    receiver = Receiver(10)
+    await asyncio.gather(run(box, receiver), run(box, receiver))
+    assert len(receiver.asked) == len(set(receiver.asked)) == 10
