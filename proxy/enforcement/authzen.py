@@ -211,7 +211,7 @@ async def decided(asked: Evaluation, desk: Desk) -> Decided:
         return Decided(False, context, {"asked": msgspec.to_builtins(asked), "decision": False})
     rehearsal = await desk.rehearse(principal, line)
     told = _concerned(rehearsal, f"{asked.resource.type}/{asked.resource.id}")
-    decision = _leaves(rehearsal, told)
+    decision = leaves(rehearsal, told)
     form = {"request": line, "caller": caller_form(principal), "decision": decision}
     return Decided(decision, _context(desk, asked, rehearsal, told), form)
 
@@ -223,7 +223,7 @@ def _concerned(rehearsal: Rehearsal, reference: str) -> tuple[Considered, ...]:
     )
 
 
-def _leaves(rehearsal: Rehearsal, told: Sequence[Considered]) -> bool:
+def leaves(rehearsal: Rehearsal, told: Sequence[Considered]) -> bool:
     """Whether the answer holds the resource; of a history, every version of it."""
     fates = {one.outcome for one in told}
     return rehearsal.status == OK and not fates.isdisjoint(LEAVES) and "withheld" not in fates

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from proxy.audit.event import events_of
 from proxy.audit.report import access_report
+from proxy.decision.explain import Explanation
 from proxy.enforcement.authzen import (
     EVALUATION,
     EVALUATIONS,
@@ -18,8 +19,10 @@ from proxy.enforcement.authzen import (
     SUBJECTS,
     Evaluation,
     ignored_in,
+    leaves,
     merged,
 )
+from proxy.enforcement.rehearsal import Considered, Rehearsal
 from proxy.errors import CallerError, Refusal
 from tests.audit.cases import OBSERVER
 from tests.office import Office, opened
@@ -33,7 +36,7 @@ RESOURCES = sorted(
     for path in SAMPLES.glob("*.json")
     for entry in json.loads(path.read_text())["entry"]
 )
-READ, SEARCHED = RESOURCES[::3], RESOURCES[1::3]
+READ, SEARCHED = RESOURCES[::4], RESOURCES[2::4]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -90,7 +93,7 @@ async def test_the_decision_on_a_search_is_what_the_gateway_does(office: Office,
         ids = ",".join(one.partition("/")[2] for one in group)
         reply = await office.get(f"{rtype}?_id={ids}&_count=200", who)
         real |= set(reply.ids) if reply.status == 200 else set()
-    assert {one for one, leaves in zip(SEARCHED, told, strict=True) if leaves} == real
+    assert {one for one, held in zip(SEARCHED, told, strict=True) if held} == real
 
 
 async def test_both_decisions_occur_for_all_but_insurers(office: Office) -> None:
@@ -231,6 +234,28 @@ async def test_what_is_not_known_here_is_a_false_decision_with_a_reason(
     assert all(reply.json["context"]["reason_admin"].values())
 
 
+SMUGGLED = ["camille&_include=*", "camille,ines", "camille/../ines", "..", "", "camille?x", "camille%2Fx", "é", "x" * 65]  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ["read", "search-type", "vread", "history-instance"])
+@pytest.mark.parametrize("own", SMUGGLED)
+async def test_what_no_id_can_be_never_becomes_a_request(
+    office: Office, own: str, action: str
+) -> None:
+    office.upstream.calls.clear()
+    asked = question("care-team-physician", "Patient/camille", action)
+    asked["action"]["properties"] = {"version": "1"}
+    for change in (
+        {"resource": {"type": "Patient", "id": own}},
+        {"resource": {"type": own, "id": "camille"}},
+    ):
+        assert (await office.ask(EVALUATION, asked | change)).json["decision"] is False
+    if action == "vread":
+        asked["action"]["properties"] = {"version": own}
+        assert (await office.ask(EVALUATION, asked)).json["decision"] is False
+    assert not office.upstream.calls
+
+
 CAMILLE = question("care-team-physician", "Patient/camille")
 
 
@@ -319,10 +344,10 @@ async def test_a_subject_is_named_by_its_type(office: Office) -> None:
 async def test_an_identifier_names_the_professional_who_has_it(office: Office) -> None:
     claims = {key: value for key, value in claims_of("care-team-physician").items() if key != "fhirUser"}  # fmt: skip
     known = (await office.stored("Practitioner/dr-martin"))["identifier"][0]
-    for value, leaves in ((known["value"], True), ("of-nobody", False)):
+    for value, expected in ((known["value"], True), ("of-nobody", False)):
         named = {"type": "identifier", "id": f"{known['system']}|{value}"}
         asked = {**CAMILLE, "subject": {**named, "properties": {"claims": claims}}}
-        assert (await office.ask(EVALUATION, asked)).json["decision"] is leaves
+        assert (await office.ask(EVALUATION, asked)).json["decision"] is expected
 
 
 # ---- several -----------------------------------------------------------------------------------------------------
@@ -434,6 +459,29 @@ async def test_a_request_id_comes_back(office: Office) -> None:
     reply = await office.ask(EVALUATION, CAMILLE, headers={"x-request-id": own})
     assert reply.headers["x-request-id"] == own
     assert (await office.ask(EVALUATION, CAMILLE)).headers["x-request-id"]
+
+
+FATES: list[tuple[int, list[str], bool]] = [
+    (200, ["disclosed"], True),
+    (200, ["redacted"], True),
+    (200, ["permitted", "disclosed"], True),
+    (200, ["disclosed", "redacted"], True),
+    (200, [], False),
+    (200, ["permitted"], False),
+    (200, ["withheld"], False),
+    (200, ["disclosed", "withheld"], False),
+    (404, ["disclosed"], False),
+    (503, ["disclosed"], False),
+]
+
+
+@pytest.mark.parametrize(("status", "outcomes", "expected"), FATES)
+async def test_a_resource_leaves_with_an_answer_that_holds_all_of_it(
+    status: int, outcomes: list[str], expected: bool
+) -> None:
+    told = [Considered("Patient/x", one, (), (), Explanation("permit", ())) for one in outcomes]
+    rehearsal = Rehearsal("GET /Patient/x", "x", status, "", "", "", None, tuple(told))
+    assert leaves(rehearsal, told) is expected
 
 
 # ---- defaults ----------------------------------------------------------------------------------------------------

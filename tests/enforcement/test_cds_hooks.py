@@ -21,6 +21,7 @@ from proxy.enforcement.cds_hooks import (
 )
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
 from tests.audit.cases import OBSERVER
+from tests.facts.consents import actor, deny, r4
 from tests.office import Office, opened
 from tests.stage import Json, bundle
 
@@ -28,7 +29,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TWIN = {"system": "https://sante.example.org/twins", "value": "one-for-two"}
 OLD = {"system": "https://sante.example.org/old", "value": "no-longer", "use": "old"}
+SOLO = {"system": "https://sante.example.org/solo", "value": "1"}
 EXTRA = bundle(
+    {"resourceType": "Patient", "id": "solo", "identifier": [SOLO]},
+    r4(deny(actor("Practitioner/dr-blanc")), own="solo-denies", patient="Patient/solo"),
     {"resourceType": "Patient", "id": "castor", "identifier": [TWIN, OLD]},
     {"resourceType": "Patient", "id": "pollux", "identifier": [TWIN]},
 )
@@ -94,20 +98,20 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("patient", "actor", "word"), ANSWERS)
+@pytest.mark.parametrize(("patient", "who", "word"), ANSWERS)
 async def test_the_card_says_what_consents_and_policy_say(
-    office: Office, patient: str, actor: str, word: str
+    office: Office, patient: str, who: str, word: str
 ) -> None:
-    told = await card(office, patient, actor)
+    told = await card(office, patient, who)
     assert (told["summary"], told["extension"]["decision"]) == (word, word)
     assert told["indicator"] == INDICATORS[word]
     if word != "CONSENT_PERMIT":
         assert told["extension"]["obligations"] == []
 
 
-@pytest.mark.parametrize(("patient", "actor"), sorted({row[:2] for row in ANSWERS}))
-async def test_a_card_has_the_shape_of_the_hook(office: Office, patient: str, actor: str) -> None:
-    reply = await office.ask(CONSULT, await call_of(office, patient, actor))
+@pytest.mark.parametrize(("patient", "who"), sorted({row[:2] for row in ANSWERS}))
+async def test_a_card_has_the_shape_of_the_hook(office: Office, patient: str, who: str) -> None:
+    reply = await office.ask(CONSULT, await call_of(office, patient, who))
     assert reply.headers["content-type"] == "application/json"
     assert list(reply.json) == ["cards"]
     [told] = reply.json["cards"]
@@ -192,18 +196,28 @@ async def test_the_consents_are_named(office: Office) -> None:
 
 async def test_nobody_known_is_held_against_every_deny(office: Office) -> None:
     stranger = [{"system": "https://elsewhere.example.org", "value": "1"}]
-    for actor in (stranger, [{"value": "1"}]):
-        told = await card(office, "Patient/denise", "Practitioner/dr-martin", actor=actor)
+    for unknown in (stranger, [{"value": "1"}]):
+        told = await card(office, "Patient/denise", "Practitioner/dr-martin", actor=unknown)
         assert told["summary"] == "CONSENT_DENY"
     known = await card(office, "Patient/denise", "Practitioner/dr-martin")
     assert known["summary"] == "CONSENT_PERMIT"
 
 
+async def test_a_deny_of_one_may_mean_who_is_not_known(office: Office) -> None:
+    """Of those who are known, it means one; silence is told to the others alone."""
+    known = {"dr-blanc": "CONSENT_DENY", "dr-martin": "NO_CONSENT"}
+    for who, word in known.items():
+        assert (await card(office, "Patient/solo", f"Practitioner/{who}"))["summary"] == word
+    stranger = [{"system": "https://elsewhere.example.org", "value": "1"}]
+    told = await card(office, "Patient/solo", "Practitioner/dr-martin", actor=stranger)
+    assert told["summary"] == "CONSENT_DENY"
+
+
 async def test_an_actor_of_several_identifiers_is_all_of_them(office: Office) -> None:
     doctor = await named(office, "Practitioner/dr-martin")
     insurer = await named(office, "Organization/mutuelle-horizon")
-    for actor, word in (([doctor], "CONSENT_PERMIT"), ([doctor, insurer], "CONSENT_DENY"), ([insurer, doctor], "CONSENT_DENY")):  # fmt: skip
-        told = await card(office, "Patient/camille", "Practitioner/dr-martin", actor=actor)
+    for both, word in (([doctor], "CONSENT_PERMIT"), ([doctor, insurer], "CONSENT_DENY"), ([insurer, doctor], "CONSENT_DENY")):  # fmt: skip
+        told = await card(office, "Patient/camille", "Practitioner/dr-martin", actor=both)
         assert told["summary"] == word
 
 
