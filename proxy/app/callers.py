@@ -3,36 +3,102 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from proxy.fhir.interaction import RawRequest
+from proxy.identity.binding import Request
 from proxy.identity.issuer import Issuer, profile_of
 from proxy.identity.keys import KeySource, RotatingKeys
 from proxy.identity.principal import Principal
 from proxy.identity.supposed import supposed_principal
 from proxy.identity.token import TokenVerifier
 from proxy.identity.well_known import smart_configuration
-from proxy.settings import IssuerSettings, Jwks, Settings, read_file
+from proxy.settings import (
+    Introspection,
+    IssuerSettings,
+    Jwks,
+    Secret,
+    Settings,
+    read_file,
+    secret_of,
+)
+from proxy.wire.credentials import basic_auth
+
+Post = Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[bytes]]
+"""Port: the body that a form is answered with, given URL, form and headers; OSError where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """How issuers are reached: `fetch` for keys, `post` for introspection."""
+
+    fetch: Callable[[str], Awaitable[bytes]]
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class Introspector:
+    """Asks one issuer about tokens (port `Introspect`)."""
+
+    issuer: str
+    cache_s: float
+    needs_audience: bool
+    url: str
+    headers: Mapping[str, str]
+    post: Post
+
+    async def ask(self, token: str) -> bytes:
+        """The body of the answer; OSError where there is none."""
+        form = {"token": token, "token_type_hint": "access_token"}
+        return await self.post(self.url, form, self.headers)
 
 
 def identifier_of(
     settings: Settings,
+    env: Mapping[str, str],
     bases: tuple[str, ...],
     clock: Callable[[], float],
-    fetch: Callable[[str], Awaitable[bytes]],
+    outside: Outside,
 ) -> Callable[[RawRequest], Awaitable[Principal]]:
-    """Port: the principal of a request, by its bearer token."""
+    """Port: the principal of a request, by its access token. The first of `bases` is what clients see."""
     issuers = issuers_of(settings, bases)
     keys: dict[str, KeySource] = {
-        one.issuer: RotatingKeys(_key_fetch(one.jwks, fetch), time.monotonic, source=one.issuer)
+        one.issuer: RotatingKeys(
+            _key_fetch(one.jwks, outside.fetch), time.monotonic, source=one.issuer
+        )
         for one in settings.identity.issuers
+        if one.jwks is not None
     }
-    verifier = TokenVerifier(issuers, keys)
+    verifier = TokenVerifier(issuers, keys, introspect=_introspector(settings, env, outside.post))
+    public_url, base_path = bases[0] if bases else "", settings.listen.base_path
 
     async def identify(raw: RawRequest) -> Principal:
-        return await verifier.identify_caller(raw.headers, raw.repeated, clock())
+        path = raw.target.partition("?")[0].removeprefix(base_path)
+        request = Request(raw.method, public_url + path, raw.certificate)
+        return await verifier.identify_caller(raw.headers, raw.repeated, clock(), request)
 
     return identify
+
+
+def _introspector(settings: Settings, env: Mapping[str, str], post: Post) -> Introspector | None:
+    for one in settings.identity.issuers:
+        how = one.introspection
+        if how is not None:
+            return Introspector(
+                one.issuer, how.cache_s, how.require_audience, how.url, _own(how, env), post
+            )
+    return None
+
+
+def _own(how: Introspection, env: Mapping[str, str]) -> Mapping[str, str]:
+    """The credentials that the gateway shows an introspection endpoint (RFC 7662 section 2.1)."""
+    section = "identity.issuers.introspection"
+    if how.token is not None:
+        return {"authorization": f"Bearer {secret_of(how.token, env, f'{section}.token')}"}
+    secret = secret_of(how.client_secret or Secret(env=""), env, f"{section}.client_secret")
+    return basic_auth(quote_plus(how.client_id or ""), quote_plus(secret))
 
 
 def supposer_of(
@@ -47,7 +113,9 @@ def smart_configuration_of(settings: Settings) -> bytes | None:
     """What apps are told of the authorization server; None where no issuer says."""
     for one in settings.identity.issuers:
         if one.smart is not None:
-            return smart_configuration(one.issuer, one.jwks.url, one.smart.model_dump())
+            return smart_configuration(
+                one.issuer, one.jwks.url if one.jwks else None, one.smart.model_dump()
+            )
     return None
 
 

@@ -75,4 +75,5 @@ async def _ground(settings: Settings, env: Mapping[str, str], stack: AsyncExitSt
         definitions,
         compiled,
         public_url,
+        env,
     )

@@ -70,7 +70,7 @@ async def _started(
     listener = PendingListener()
     own_url = await _listening(settings, listener, stack, shared=shared)
     public_url = (settings.public_url or own_url).rstrip("/")
-    ground = Ground(settings, secret, clock, wires, definitions, compiled, public_url)
+    ground = Ground(settings, secret, clock, wires, definitions, compiled, public_url, env)
     metrics = Metrics()
     house = await house_of(ground, CountingJournal(journal, metrics), grants)
     answering = Answering(ground, house)
@@ -79,11 +79,7 @@ async def _started(
     start_expiry(answering.lasting, stack)
     metrics.observing.set(settings.mode == "observe")
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))
-    limits = settings.limits
-    reads = READ_FROM_CLIENT | (PASSED_UP if settings.mode == "observe" else frozenset())
-    listener.found(
-        PublicListener(answering.public, metrics, limits.body_bytes, limits.concurrent, reads=reads)
-    )
+    listener.found(_public(settings, answering, metrics))
     start_delivery(ground, journal, stack, metrics)
     watch = start_watching(answering, read, stack, metrics)
     routes = routes_of(answering.review, metrics)
@@ -92,6 +88,19 @@ async def _started(
     )
     admin_url = await _administered(settings, administration, stack)
     return Gateway(public_url, admin_url, journal, watch, stack)
+
+
+def _public(settings: Settings, answering: Answering, metrics: Metrics) -> PublicListener:
+    """What stands at the public port, once there is something to answer."""
+    observing = settings.mode == "observe"
+    return PublicListener(
+        answering.public,
+        metrics,
+        settings.limits.body_bytes,
+        settings.limits.concurrent,
+        reads=READ_FROM_CLIENT | (PASSED_UP if observing else frozenset()),
+        trusted_peers=frozenset(settings.listen.trusted_peers),
+    )
 
 
 async def _listening(

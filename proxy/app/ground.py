@@ -25,6 +25,7 @@ class Ground:
     definitions: Definitions
     compiled: CompiledPolicies
     public_url: str
+    env: Mapping[str, str]
 
     @property
     def bases(self) -> tuple[str, str]:

@@ -40,6 +40,10 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(tls.cert, tls.key)
+        if tls.client_ca is not None:
+            # Not every client has one: whether it is needed, its token says.
+            context.load_verify_locations(tls.client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
         raise UnusableError(
             Finding("gateway.yaml", 1, f"`listen.tls` cannot be used: {error}")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from proxy.app.callers import Outside
 from proxy.app.clock import clock_of
 from proxy.app.credentials import credentials_of
 from proxy.audit.deliver import Send
@@ -23,7 +24,7 @@ from proxy.fhir.capability import reduced
 from proxy.fhir.definitions import FHIR_VERSIONS, Definitions, definitions_of
 from proxy.settings import Settings
 from proxy.wire.client import Reach, UpstreamClient, UpstreamReader, fetch_json, session_of
-from proxy.wire.credentials import Fixed
+from proxy.wire.credentials import Fixed, posted
 from proxy.wire.passage import Passage
 from proxy.wire.sending import resource_sender, webhook_sender
 
@@ -40,7 +41,7 @@ class Wires:
     base_url: str
     data: UpstreamClient
     reader: UpstreamReader
-    fetch: Callable[[str], Awaitable[bytes]]
+    outside: Outside
     event_sender: Callable[[str], Send]
     resource_sender: Callable[[str, str], Send]
     webhook_sender: Callable[[str, Callable[[bytes], str]], Send]
@@ -66,6 +67,11 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     async def fetch(address: str) -> bytes:
         return await fetch_json(lookups, address, _MAX_JWKS)
 
+    async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        return await posted(lookups, address, form, headers, "it")
+
+    outside = Outside(fetch, post)
+
     def written(repository: str, rtype: str) -> Send:
         # Our credentials for upstream are for upstream, not for whoever keeps the audit.
         ours = for_facts if repository == url else Fixed()
@@ -79,7 +85,7 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     def passage(base_path: str, public_url: str) -> Passage:
         return Passage(data, reach, base_path, public_url, upstream.auth.type == "forward")
 
-    return Wires(url, UpstreamClient(data, reach), reader, fetch, sender, written, hook, passage)
+    return Wires(url, UpstreamClient(data, reach), reader, outside, sender, written, hook, passage)
 
 
 async def definitions_for(settings: Settings, client: UpstreamClient) -> Definitions:

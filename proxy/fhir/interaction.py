@@ -46,6 +46,8 @@ class RawRequest:
     request_id: str
     peer: str = ""
     repeated: frozenset[str] = frozenset()
+    certificate: str = ""
+    """SHA-256 of the client's certificate (DER), base64url; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)

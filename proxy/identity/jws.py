@@ -36,14 +36,12 @@ _REFUSED_HEADERS = ("crit", "b64", "zip", "enc", "cty")
 """Members that change how a token is to be read (RFC 7515 4.1.11, RFC 7797, RFC 7516): none is needed (T-170)."""
 
 
-# Claims that only other kinds of token have (OpenID Connect Core 3.1.3.6, Back-Channel Logout 2.4), and `cnf`: a token
-# bound to a key or certificate whose possession nobody here can prove (T-174, T-175).
+# Claims that only other kinds of token have (OpenID Connect Core 3.1.3.6, Back-Channel Logout 2.4; T-174).
 _REFUSED_CLAIMS: Mapping[str, str] = MappingProxyType(
     {
         "at_hash": "belongs to an id token",
         "c_hash": "belongs to an id token",
         "events": "belongs to a logout token or security event",
-        "cnf": "binds the token to a key, and proof of possession is not supported",
     }
 )
 
@@ -72,7 +70,7 @@ class UnverifiedToken:
     claims: Claims
 
 
-def _unbase64(segment: bytes) -> bytes:
+def unbase64(segment: bytes) -> bytes:
     """Decode strict base64url; any other spelling of the same bytes is refused (RFC 7515 section 2, T-172)."""
     try:
         raw = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
@@ -90,7 +88,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _object(raw: bytes) -> dict[str, object]:
+def strict_object(raw: bytes) -> dict[str, object]:
     """Read a JSON object strictly (RFC 8259): UTF-8, no repeated names, no NaN, no lone surrogates."""
     try:
         read = orjson.loads(raw)  # the strict reader, and what counts
@@ -102,7 +100,8 @@ def _object(raw: bytes) -> dict[str, object]:
     return read
 
 
-def _segments(token: str) -> list[bytes]:
+def segments_of(token: str) -> list[bytes]:
+    """Cut a compact JWS into its three segments; CallerError BAD_TOKEN."""
     if len(token) > MAX_TOKEN_CHARS:
         raise bad_token(f"token is longer than {MAX_TOKEN_CHARS} characters")
     segments = token.split(".")
@@ -130,8 +129,8 @@ def _refuse_header(header: Mapping[str, object]) -> None:
         raise bad_token("token header `typ` is not that of an access token")
 
 
-def _refuse_claims(payload: Mapping[str, object]) -> None:
-    """Refuse id, refresh and logout tokens, and tokens bound to a key (T-168, T-174, T-175)."""
+def refuse_claims(payload: Mapping[str, object]) -> None:
+    """Refuse id, refresh and logout tokens (T-168, T-174)."""
     for name, why in _REFUSED_CLAIMS.items():
         if name in payload:
             raise bad_token(f"claim `{name}` {why}")
@@ -149,7 +148,7 @@ def _issuer_of(payload: Mapping[str, object], issuers: Mapping[str, Issuer]) -> 
     return issuer
 
 
-def _require_audience(payload: Mapping[str, object], issuer: Issuer) -> None:
+def require_audience(payload: Mapping[str, object], issuer: Issuer) -> None:
     """Require that the token is for us, and for nobody the operator does not know (T-168)."""
     named = payload.get("aud")
     audiences = named if isinstance(named, list) else [named]
@@ -160,7 +159,7 @@ def _require_audience(payload: Mapping[str, object], issuer: Issuer) -> None:
         raise bad_token("token is for other audiences too")
 
 
-def _require_time(payload: Mapping[str, object], exp: float, issuer: Issuer, now: float) -> None:
+def require_time(payload: Mapping[str, object], exp: float, issuer: Issuer, now: float) -> None:
     """Require that now lies in the token's time, and that this time is short (T-169)."""
     latest = now + issuer.skew
     if exp <= now - issuer.skew:
@@ -175,7 +174,8 @@ def _require_time(payload: Mapping[str, object], exp: float, issuer: Issuer, now
         raise bad_token("token lives too long")
 
 
-def _require_claims(payload: Mapping[str, object], issuer: Issuer) -> None:
+def require_claims(payload: Mapping[str, object], issuer: Issuer) -> None:
+    """Require the claims that the operator wants of every token of an issuer."""
     for name in sorted(issuer.required):
         if name not in payload:
             raise bad_token(f"claim `{name}` is required")
@@ -191,17 +191,17 @@ def _algorithm_of(header: Mapping[str, object], issuer: Issuer) -> str:
 
 def read_token(token: str, issuers: Mapping[str, Issuer], now: float) -> UnverifiedToken:
     """Read a token and judge everything but its signature; CallerError BAD_TOKEN. `issuers` by `iss`, `now` in seconds."""
-    protected, body, signature = _segments(token)
-    _unbase64(signature)
-    header, payload = _object(_unbase64(protected)), _object(_unbase64(body))
+    protected, body, signature = segments_of(token)
+    unbase64(signature)
+    header, payload = strict_object(unbase64(protected)), strict_object(unbase64(body))
     _refuse_header(header)
-    _refuse_claims(payload)
+    refuse_claims(payload)
     issuer = _issuer_of(payload, issuers)
     algorithm = _algorithm_of(header, issuer)
     # Of what was signed, not of the token: an ECDSA signature has two spellings (T-172).
     digest = hashlib.sha256(b".".join((protected, body))).hexdigest()
     claims = claims_of(payload, digest)
-    _require_audience(payload, issuer)
-    _require_time(payload, claims.expires_at, issuer, now)
-    _require_claims(payload, issuer)
+    require_audience(payload, issuer)
+    require_time(payload, claims.expires_at, issuer, now)
+    require_claims(payload, issuer)
     return UnverifiedToken(issuer, algorithm, _kid_of(header), claims)

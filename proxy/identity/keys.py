@@ -133,6 +133,15 @@ def _read_key(members: dict[str, object]) -> list[tuple[str, str, PublicKey]]:
     return [(jwk.kid, one, key) for one in allowed if jwk.alg in {"", one}]
 
 
+def public_key_of(members: dict[str, object], algorithm: str) -> PublicKey | None:
+    """Give the public key of one JWK if it can verify the algorithm; None for any other, private ones included."""
+    try:
+        rows = _read_key(members)
+    except _RejectedError:
+        return None
+    return next((key for _, allowed, key in rows if allowed == algorithm), None)
+
+
 def _warning_of(members: dict[str, object]) -> str:
     """Say what is wrong with a key that works all the same."""
     if members.get("x") == DEVELOPMENT_KEY_X:

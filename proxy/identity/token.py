@@ -1,20 +1,26 @@
-"""Bearer tokens (RFC 6750): taken from the header, verified, remembered until they expire.
+"""Access tokens (RFC 6750, RFC 9449): taken from the header, verified, remembered until they expire.
 
 Laws: keys that cannot be had are an OwnError, so that clients keep their good tokens; only what was verified is
-remembered, and no longer than its keys and its `exp`. What a token must be is `jws`.
+remembered, and no longer than its keys and its `exp`. What a token must be is `jws`; what is no JWT goes to the one issuer
+that is asked by introspection. What a token is bound to is proven on every request, remembered or not.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from jwt import PyJWS, PyJWTError
 
-from proxy.errors import CallerError, Finding, Refusal, UnusableError
+from proxy.errors import CallerError, Finding, OwnError, Refusal, UnusableError
+from proxy.identity.binding import NO_REQUEST, Binding, Request, binding_of, require_certificate
 from proxy.identity.claims import Claims, principal_of
+from proxy.identity.dpop import ProofMemory, proof_of, require_proof
+from proxy.identity.introspection import introspected
 from proxy.identity.issuer import SHARED_SECRET, Issuer
-from proxy.identity.jws import UnverifiedToken, bad_token, read_token
+from proxy.identity.jws import MAX_TOKEN_CHARS, UnverifiedToken, bad_token, read_token
 from proxy.identity.keys import (
     ASYMMETRIC_ALGORITHMS,
     FixedKeys,
@@ -24,7 +30,7 @@ from proxy.identity.keys import (
 )
 from proxy.identity.principal import Principal
 
-_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9\-._~+/]+=*)")
+_AUTHORIZATION = re.compile(r"(Bearer|DPoP) ([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE | re.ASCII)
 
 
 _JWS = PyJWS(algorithms=sorted(ASYMMETRIC_ALGORITHMS | SHARED_SECRET))
@@ -33,7 +39,15 @@ _JWS = PyJWS(algorithms=sorted(ASYMMETRIC_ALGORITHMS | SHARED_SECRET))
 _NO_KEYS = FixedKeys(KeySet({}, {}))
 
 
-def bearer_of(headers: Mapping[str, str], repeated: frozenset[str] = frozenset()) -> str:
+class Written(NamedTuple):
+    """A token as the headers present it: whether with the scheme `DPoP`, and the one proof beside it, or empty."""
+
+    token: str
+    is_dpop: bool
+    proof: str
+
+
+def written_in(headers: Mapping[str, str], repeated: frozenset[str] = frozenset()) -> Written:
     """Take the token from the Authorization header, and from nowhere else (RFC 6750 section 2.1, T-176).
 
     Header names are lower case, `repeated` are those that came more than once. CallerError NO_TOKEN or BAD_TOKEN.
@@ -43,10 +57,11 @@ def bearer_of(headers: Mapping[str, str], repeated: frozenset[str] = frozenset()
         raise CallerError(Refusal.NO_TOKEN, "no authorization header")
     if "authorization" in repeated:
         raise bad_token("more than one authorization header")
-    matched = _BEARER.fullmatch(written)
+    matched = _AUTHORIZATION.fullmatch(written)
     if matched is None:
-        raise bad_token("authorization header is not `Bearer` and one token")
-    return matched[1]
+        raise bad_token("authorization header is not `Bearer` or `DPoP` and one token")
+    proof = "" if "dpop" in repeated else headers.get("dpop", "")
+    return Written(matched[2], matched[1].lower() == "dpop", proof)
 
 
 def _key_for(read: UnverifiedToken, keys: KeySet) -> PublicKey | bytes | None:
@@ -77,30 +92,59 @@ def verify(
 
 
 _PREFIX = "Bearer "
+_DOTS_OF_A_JWS = 2
+
+REFUSED_S = 5.0
+"""How long a token that introspection refused is not asked about again."""
 
 
 def _digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
+class Introspect(Protocol):
+    """Port: how one issuer is asked about tokens that are no JWT."""
+
+    @property
+    def issuer(self) -> str:
+        """The issuer whose words the answers are."""
+        ...
+
+    @property
+    def cache_s(self) -> float:
+        """How long an answer is believed, in seconds."""
+        ...
+
+    @property
+    def needs_audience(self) -> bool:
+        """Whether an answer must name its audience."""
+        ...
+
+    async def ask(self, token: str) -> bytes:
+        """The body of the answer; OSError where there is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """What one token turned out to say, and the keys that said so."""
+    """What one token turned out to say, until when that holds, and the keys that said so (none for introspection)."""
 
     claims: Claims
     principal: Principal
+    binding: Binding | None
+    until: float
     source: KeySource
     keys: KeySet
 
     def is_in_force(self, now: float) -> bool:
         """Whether it has not expired and its issuer's keys are still the same and fresh."""
-        return now < self.claims.expires_at and self.source.current() is self.keys
+        return now < self.until and self.source.current() is self.keys
 
 
 class TokenVerifier:
     """Verifies tokens and remembers at most `max_entries` of them, by SHA-256 of the whole token.
 
-    `keys` by issuer; issuers with a shared secret need none. UnusableError if another issuer has none.
+    `keys` by issuer; issuers with a shared secret, or that are only asked, need none. UnusableError if another has none.
     """
 
     def __init__(
@@ -108,12 +152,18 @@ class TokenVerifier:
         issuers: Mapping[str, Issuer],
         keys: Mapping[str, KeySource],
         max_entries: int = 4096,
+        introspect: Introspect | None = None,
     ) -> None:
-        secret = {name: _NO_KEYS for name, issuer in issuers.items() if issuer.secret is not None}
+        keyless = {name for name, issuer in issuers.items() if issuer.secret is not None}
+        keyless |= {introspect.issuer} - keys.keys() if introspect is not None else set()
         self._issuers = dict(issuers)
-        self._sources: dict[str, KeySource] = {**keys, **secret}
+        self._sources: dict[str, KeySource] = {**dict.fromkeys(keyless, _NO_KEYS), **keys}
         self._max_entries = max_entries
+        self._introspect = introspect
+        self._proofs = ProofMemory()
         self._entries: dict[bytes, VerifiedToken] = {}
+        self._asked: dict[bytes, asyncio.Lock] = {}
+        self._refused: dict[bytes, float] = {}
         findings = [
             Finding(one, 0, "no keys are given") for one in issuers if one not in self._sources
         ]
@@ -130,22 +180,46 @@ class TokenVerifier:
         return (await self._verified(token, now)).claims
 
     async def identify(self, token: str, now: float) -> Principal:
-        """Give the principal of a token; errors as `verify`. Waits for nothing if token, key and key set are known."""
+        """Give the principal of a token, whatever it is bound to; errors as `verify`."""
         return (await self._verified(token, now)).principal
 
     async def identify_caller(
-        self, headers: Mapping[str, str], repeated: frozenset[str], now: float
+        self,
+        headers: Mapping[str, str],
+        repeated: frozenset[str],
+        now: float,
+        request: Request = NO_REQUEST,
     ) -> Principal:
-        """Give the principal of a request by its Authorization header (see `bearer_of`); errors as `identify`.
+        """Give the principal of a request by its Authorization header (see `written_in`); errors as `identify`.
 
         A header that was verified in every letter is known again by its digest, without reading it anew.
         """
         written = headers.get("authorization", "")
         if "authorization" not in repeated and written.startswith(_PREFIX):
             entry = self._entries.get(_digest_of(written[len(_PREFIX) :]))
-            if entry is not None and entry.is_in_force(now):
+            if entry is not None and entry.binding is None and entry.is_in_force(now):
                 return entry.principal
-        return await self.identify(bearer_of(headers, repeated), now)
+        presented = written_in(headers, repeated)
+        entry = await self._verified(presented.token, now)
+        self._require_possession(entry.binding, presented, request, now)
+        return entry.principal
+
+    def _require_possession(
+        self, binding: Binding | None, presented: Written, request: Request, now: float
+    ) -> None:
+        """Require every proof that the token asks for, and that it asks for the one that is given (T-174, T-175)."""
+        bound_to_key = binding is not None and bool(binding.jkt)
+        if bound_to_key != presented.is_dpop:
+            raise bad_token("the scheme of the authorization header is not that of the token")
+        if binding is None:
+            return
+        require_certificate(binding, request)
+        if bound_to_key:
+            if not presented.proof:
+                raise bad_token("there is not exactly one DPoP proof")
+            proof = proof_of(presented.proof)
+            require_proof(proof, binding.jkt, presented.token, request, now)
+            self._proofs.use(proof, now)
 
     async def _verified(self, token: str, now: float) -> VerifiedToken:
         digest = _digest_of(token)
@@ -153,6 +227,8 @@ class TokenVerifier:
         if entry is not None and entry.is_in_force(now):
             return entry
         self._entries.pop(digest, None)
+        if self._introspect is not None and token.count(".") != _DOTS_OF_A_JWS:
+            return await self._asked_once(self._introspect, token, digest, now)
         entry = await self._newly_verified(token, now)
         self._remember(digest, entry)
         return entry
@@ -166,7 +242,60 @@ class TokenVerifier:
             keys = await source.renewed(instead_of=keys)
             key = _key_for(read, keys)
         claims = _signed(token, read, key)
-        return VerifiedToken(claims, principal_of(claims, read.issuer.profile), source, keys)
+        return self._entry(claims, read.issuer, claims.expires_at, source, keys)
+
+    async def _asked_once(
+        self, introspect: Introspect, token: str, digest: bytes, now: float
+    ) -> VerifiedToken:
+        """Ask about a token; who comes with the same one meanwhile waits for the same answer."""
+        lock = self._asked.setdefault(digest, asyncio.Lock())
+        try:
+            async with lock:
+                if self._refused.get(digest, now) > now:
+                    raise bad_token("token was refused a moment ago")
+                entry = self._entries.get(digest)
+                if entry is None or not entry.is_in_force(now):
+                    entry = await self._newly_asked(introspect, token, now)
+                    self._remember(digest, entry)
+                return entry
+        except CallerError:
+            self._remember_refusal(digest, now)
+            raise
+        finally:
+            if not lock.locked():
+                self._asked.pop(digest, None)
+
+    def _remember_refusal(self, digest: bytes, now: float) -> None:
+        """A storm of one bad token costs one question in a while (standards INT-3)."""
+        if len(self._refused) >= self._max_entries:
+            self._refused = {one: until for one, until in self._refused.items() if until > now}
+        if len(self._refused) < self._max_entries:
+            until = self._refused.get(digest, now)
+            self._refused[digest] = until if until > now else now + REFUSED_S
+
+    async def _newly_asked(self, introspect: Introspect, token: str, now: float) -> VerifiedToken:
+        if len(token) > MAX_TOKEN_CHARS:
+            raise bad_token(f"token is longer than {MAX_TOKEN_CHARS} characters")
+        try:
+            body = await introspect.ask(token)
+        except OSError as error:
+            raise OwnError(f"the introspection endpoint cannot be asked ({error})") from None
+        issuer = self._issuers[introspect.issuer]
+        told = introspected(
+            body,
+            token,
+            issuer,
+            now,
+            cache_s=introspect.cache_s,
+            needs_audience=introspect.needs_audience,
+        )
+        return self._entry(told.claims, issuer, told.until, _NO_KEYS, _NO_KEYS.keys)
+
+    def _entry(
+        self, claims: Claims, issuer: Issuer, until: float, source: KeySource, keys: KeySet
+    ) -> VerifiedToken:
+        principal = principal_of(claims, issuer.profile)
+        return VerifiedToken(claims, principal, binding_of(claims.payload), until, source, keys)
 
     def _remember(self, digest: bytes, entry: VerifiedToken) -> None:
         """Keep an entry in place of the oldest; nobody gets in here without a valid token."""

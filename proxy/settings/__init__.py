@@ -2,9 +2,10 @@
 
 from proxy.settings.model import Reviewers, Settings
 from proxy.settings.reading import environment, load_settings, read_file, secret_of
-from proxy.settings.sides import IssuerSettings, Jwks, Secret, UpstreamAuth
+from proxy.settings.sides import Introspection, IssuerSettings, Jwks, Secret, UpstreamAuth
 
 __all__ = [
+    "Introspection",
     "IssuerSettings",
     "Jwks",
     "Reviewers",

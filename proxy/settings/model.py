@@ -18,6 +18,9 @@ class Tls(Written):
 
     cert: str
     key: str
+    client_ca: str | None = Field(
+        None, description="PEM of the authorities whose client certificates may bind tokens"
+    )
 
 
 class Listen(Written):
@@ -29,6 +32,9 @@ class Listen(Written):
         "/fhir", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="path of the FHIR base"
     )
     tls: Tls | None = None
+    trusted_peers: tuple[str, ...] = Field(
+        (), description="addresses of TLS terminators whose `Client-Cert` header is believed"
+    )
 
 
 class Reviewers(Written):

@@ -77,7 +77,7 @@ def _anchored(node: JsonValue, home: Path) -> JsonValue:
     }
 
 
-_PATHS = frozenset({"file", "policies", "cert", "key", "journal"})
+_PATHS = frozenset({"file", "policies", "cert", "key", "client_ca", "journal"})
 _SQLITE = "sqlite:///"
 
 

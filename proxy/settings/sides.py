@@ -100,6 +100,28 @@ class Jwks(Written):
         return self
 
 
+class Introspection(Written):
+    """How an issuer is asked about tokens that are no JWT (RFC 7662)."""
+
+    url: Url
+    client_id: str | None = Field(None, description="with `client_secret`: HTTP Basic")
+    client_secret: Secret | None = None
+    token: Secret | None = Field(None, description="a bearer token instead")
+    cache_s: int = Field(
+        30, ge=0, le=3600, description="an answer is believed so long, and never beyond its `exp`"
+    )
+    require_audience: bool = Field(
+        True, description="whether an answer without `aud` is refused, as a JWT is"
+    )
+
+    @model_validator(mode="after")
+    def _who_we_are(self) -> "Introspection":
+        basic = self.client_id is not None and self.client_secret is not None
+        if basic == (self.token is not None):
+            raise ValueError("give `client_id` and `client_secret`, or `token`")
+        return self
+
+
 class Smart(Written):
     """What apps are told of an authorization server (SMART App Launch 2.2, `.well-known/smart-configuration`)."""
 
@@ -138,7 +160,10 @@ class IssuerSettings(Written):
 
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)
-    jwks: Jwks
+    jwks: Jwks | None = Field(None, description="its public keys; absent: its tokens are no JWTs")
+    introspection: Introspection | None = Field(
+        None, description="for tokens that are no JWT; of one issuer only"
+    )
     algorithms: tuple[str, ...] = Field(("ES256", "RS256"), min_length=1)
     claims: str | dict[str, str] = "smart"
     smart: Smart | None = Field(
@@ -148,8 +173,10 @@ class IssuerSettings(Written):
     @model_validator(mode="after")
     def _signs_in_with_keys(self) -> "IssuerSettings":
         openid = self.smart is not None and "sso-openid-connect" in self.smart.capabilities
-        if openid and self.jwks.url is None:
+        if openid and (self.jwks is None or self.jwks.url is None):
             raise ValueError("the capability `sso-openid-connect` needs `jwks.url`")
+        if self.jwks is None and self.introspection is None:
+            raise ValueError("give `jwks`, `introspection` or both")
         return self
 
 
@@ -162,4 +189,7 @@ class Identity(Written):
     def _one_for_apps(self) -> "Identity":
         if sum(one.smart is not None for one in self.issuers) > 1:
             raise ValueError("only one issuer may have a `smart` section")
+        if sum(one.introspection is not None for one in self.issuers) > 1:
+            # A token says not whose it is: it must not be shown to one issuer after the other.
+            raise ValueError("only one issuer may have an `introspection` section")
         return self

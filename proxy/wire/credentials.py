@@ -131,6 +131,21 @@ async def token_of(
     headers: Mapping[str, str],
 ) -> Bearer:
     """A token of a token endpoint; OSError, which quotes nothing of the answer, where none can be had."""
+    body = await posted(session, url, form, headers, "the token endpoint")
+    try:
+        return _bearer(msgspec.json.decode(body, type=_TokenAnswer, strict=False))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise OSError("the token endpoint answered no token") from None
+
+
+async def posted(
+    session: aiohttp.ClientSession,
+    url: str,
+    form: Mapping[str, str],
+    headers: Mapping[str, str],
+    whom: str,
+) -> bytes:
+    """The body that a form is answered with; OSError, which names `whom` and quotes nothing, where there is none."""
     try:
         async with session.post(
             url,
@@ -139,14 +154,15 @@ async def token_of(
             allow_redirects=False,
         ) as response:
             if response.status != 200:  # noqa: PLR2004
-                raise OSError(f"the token endpoint answered with status {response.status}")
+                raise OSError(f"{whom} answered with status {response.status}")
             body = await response.content.read(MOST_BYTES)
-        answer = msgspec.json.decode(body, type=_TokenAnswer, strict=False)
+            if not response.content.at_eof():
+                raise OSError(f"{whom} answered too much")
+            return body
     except TimeoutError:
-        raise OSError("the token endpoint did not answer in time") from None
-    except (aiohttp.ClientError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise OSError(f"the token endpoint answered no token, {type(error).__name__}") from None
-    return _bearer(answer)
+        raise OSError(f"{whom} did not answer in time") from None
+    except aiohttp.ClientError as error:
+        raise OSError(f"{whom} cannot be reached ({type(error).__name__})") from None
 
 
 def _bearer(answer: _TokenAnswer) -> Bearer:

@@ -10,9 +10,11 @@ READ_FROM_CLIENT = frozenset(
     {
         "accept",
         "authorization",
+        "client-cert",
         "content-encoding",
         "content-length",
         "content-type",
+        "dpop",
         "prefer",
         "transfer-encoding",
         "x-http-method",

@@ -18,6 +18,7 @@ from proxy.errors import ProxyError, Refusal
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.fhir.outcome import answer_of
 from proxy.wire.admin import Metrics, method_label
+from proxy.wire.certificate import certificate_of
 from proxy.wire.headers import ALWAYS_SENT, READ_FROM_CLIENT, request_id_of, understood
 
 _LOG = structlog.get_logger("proxy.wire")
@@ -47,7 +48,10 @@ Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class PublicListener:
-    """Answers the public listener. `max_body` bytes, `concurrent` requests at once, `reads` the headers that are understood."""
+    """Answers the public listener. `max_body` bytes, `concurrent` requests at once, `reads` the headers that are understood.
+
+    `trusted_peers` are TLS terminators whose word on client certificates is believed.
+    """
 
     def __init__(
         self,
@@ -57,7 +61,9 @@ class PublicListener:
         concurrent: int,
         *,
         reads: frozenset[str] = READ_FROM_CLIENT,
+        trusted_peers: frozenset[str] = frozenset(),
     ) -> None:
+        self._trusted_peers = trusted_peers
         self._reads = reads
         self._enforcer = enforcer
         self._metrics = metrics
@@ -83,6 +89,7 @@ class PublicListener:
             request_id=own_id,
             peer=request.remote or "",
             repeated=repeated,
+            certificate=certificate_of(request, headers, repeated, self._trusted_peers),
         )
         self._running += 1
         try:

@@ -1,12 +1,14 @@
 """Whose tokens are believed, and with which keys."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
 
 from proxy.app import start
-from proxy.app.callers import identifier_of
+from proxy.app.callers import Outside, identifier_of
 from proxy.errors import CallerError, ProxyError, Refusal
 from proxy.fhir.interaction import RawRequest
 from proxy.identity.principal import Principal
@@ -25,8 +27,11 @@ async def identified(folder: Path, who: object, now: float = NOW, **env: str) ->
         assert address == "https://idp.example.org/keys"
         return JWKS
 
+    async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        raise AssertionError("nobody is asked about a JWT")
+
     settings = load_settings(configuration(folder, "http://127.0.0.1:1/fhir", 0, 0), env)
-    identify = identifier_of(settings, (), lambda: now, fetch)
+    identify = identifier_of(settings, env, (), lambda: now, Outside(fetch, post))
     return await identify(request(authorization(who)))  # type: ignore[arg-type]  # (a person, or claims)
 
 
@@ -63,12 +68,16 @@ async def test_a_key_file_may_be_replaced_while_the_gateway_runs(tmp_path: Path)
     async def fetch(_: str) -> bytes:
         raise OSError("not asked")
 
+    async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        raise OSError("not asked")
+
+    outside = Outside(fetch, post)
     (tmp_path / "keys.json").write_bytes(b'{"keys":[]}')
-    identify = identifier_of(settings, (), lambda: NOW, fetch)
+    identify = identifier_of(settings, {}, (), lambda: NOW, outside)
     with pytest.raises(ProxyError):
         await identify(request(authorization("patient")))
     (tmp_path / "keys.json").write_bytes(JWKS)
-    fresh = identifier_of(settings, (), lambda: NOW, fetch)
+    fresh = identifier_of(settings, {}, (), lambda: NOW, outside)
     assert (await fresh(request(authorization("patient")))).fhir_user == "Patient/camille"
 
 
@@ -102,3 +111,47 @@ async def test_where_nobody_says_where_tokens_come_from_nothing_is_told(
 ) -> None:
     async with staged(tmp_path, upstream.url) as stage:
         assert (await stage.ask(".well-known/smart-configuration", None)).status == 404
+
+
+OPAQUE = """
+listen: {port: 0}
+public_url: "http://gateway.example.org/fhir"
+upstream: {url: "http://127.0.0.1:1/fhir"}
+identity:
+  issuers:
+    - issuer: "https://idp.example.org"
+      audience: gateway
+      introspection: {url: "https://idp.example.org/introspect", client_id: "g w", client_secret: {env: S}}
+policies: policies/baseline
+"""
+ACTIVE = {
+    "active": True, "scope": "user/*.rs", "client_id": "app", "sub": "u-1", "aud": "gateway",
+    "exp": NOW + 300, "fhirUser": "Practitioner/dr-martin",
+}  # fmt: skip
+
+
+async def test_a_token_that_is_no_jwt_is_asked_about_with_our_own_credentials(
+    tmp_path: Path,
+) -> None:
+    asked: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = []
+
+    async def fetch(_: str) -> bytes:
+        raise AssertionError("there are no keys")
+
+    async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        asked.append((address, form, headers))
+        return orjson.dumps(ACTIVE)
+
+    (tmp_path / "gateway.yaml").write_text(OPAQUE)
+    settings = load_settings(tmp_path / "gateway.yaml", {})
+    bases = ("http://gateway.example.org/fhir",)
+    identify = identifier_of(settings, {"S": "p:w"}, bases, lambda: NOW, Outside(fetch, post))
+    principal = await identify(request({"Authorization": "Bearer opaque-1"}))
+    assert principal.fhir_user == "Practitioner/dr-martin"
+    assert asked == [
+        (
+            "https://idp.example.org/introspect",
+            {"token": "opaque-1", "token_type_hint": "access_token"},
+            {"authorization": "Basic Zyt3OnAlM0F3"},  # g+w:p%3Aw
+        )
+    ]

@@ -100,7 +100,7 @@ async def test_the_gateway_shows_its_own_credentials_to_upstream_alone(
         await wires.data.get("metadata")
         await wires.event_sender(url)("gw-1", b"{}")
         await wires.event_sender(elsewhere)("gw-1", b"{}")
-        await wires.fetch(elsewhere)
+        await wires.outside.fetch(elsewhere)
     assert heard == [sent, sent, "", ""]
 
 

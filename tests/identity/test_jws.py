@@ -196,11 +196,6 @@ def test_an_access_token_may_say_that_it_is_one() -> None:
     assert read(text).claims.subject == "u-1"
 
 
-@pytest.mark.parametrize("cnf", [{"jkt": "x"}, {"x5t#S256": "x"}, {}, None])
-def test_a_token_bound_to_a_key_is_no_bearer_token(cnf: object) -> None:  # T-174, T-175
-    assert "`cnf`" in refused(token({"cnf": cnf}))
-
-
 # ------------------------------------------------------------------------------------------ T-169: time
 
 

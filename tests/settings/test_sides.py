@@ -48,3 +48,33 @@ def test_apps_are_told_of_one_issuer(tmp_path: Path) -> None:
         + SMART + f"{{{TOKEN}}}\npolicies:")  # fmt: skip
     assert loaded(tmp_path, one).identity.issuers[0].smart is not None
     assert "only one issuer" in complaint(tmp_path, both)
+
+
+ASK = "introspection: {url: https://idp.example.org/introspect, client_id: g, client_secret: {env: S}}"
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("introspection: {url: https://idp.example.org/i}", "or `token`"),
+        ("introspection: {url: https://idp.example.org/i, client_id: g}", "or `token`"),
+        (ASK.replace("client_id: g,", "client_id: g, token: {env: T},"), "or `token`"),
+        ("algorithms: [ES256]", "give `jwks`, `introspection` or both"),
+    ],
+)
+def test_an_issuer_is_believed_by_keys_or_asked_with_our_credentials(
+    tmp_path: Path, how: str, told: str
+) -> None:
+    assert told in complaint(tmp_path, LEAST.replace("jwks: {file: keys.json}", how))
+    assert loaded(tmp_path, LEAST.replace("jwks: {file: keys.json}", ASK)).identity.issuers
+
+
+def test_a_token_is_shown_to_one_issuer_only(tmp_path: Path) -> None:
+    one = LEAST.replace("jwks: {file: keys.json}", ASK)
+    both = one.replace("policies:", f"    - {{issuer: x, audience: y, {ASK}}}\npolicies:")
+    assert "only one issuer may have an `introspection`" in complaint(tmp_path, both)
+
+
+def test_look_ups_go_with_rights_of_the_gateway(tmp_path: Path) -> None:
+    forwarding = LEAST.replace("8090/fhir}", "8090/fhir, lookup_auth: {type: forward}}")
+    assert "look-ups are the gateway's own" in complaint(tmp_path, forwarding)
