@@ -9,7 +9,7 @@ Pure.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.decision.case import Case
 from proxy.decision.model import NO_OBLIGATIONS, Obligations, Reason, Redaction, Verdict
@@ -41,6 +41,14 @@ def handle(labels: frozenset[Coding], case: Case, consent: frozenset[str]) -> Ha
         else:
             obligations |= _obligations(label, by, case)
     return Handled(tuple(unmet), obligations)
+
+
+def untold(obligations: Obligations, labels: frozenset[Coding], case: Case) -> Obligations:
+    """The obligations without the patient's notices, where a label says that the patient's record must not tell of this (CSP R1111-50)."""
+    if not obligations.notify or labels.isdisjoint(case.compiled.policies.labels.untold):
+        return obligations
+    kept = frozenset(one for one in obligations.notify if one[0] != "patient")
+    return replace(obligations, notify=kept)
 
 
 def redactable(case: Case) -> frozenset[Redaction]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from proxy.decision.case import Case, is_universal
 from proxy.decision.combine import Voices, combine, joined_of, reason_of
-from proxy.decision.handling import handle
+from proxy.decision.handling import handle, untold
 from proxy.decision.labels import EffectiveLabels, effective_labels
 from proxy.decision.model import Decision, Evidence, Reason, Verdict
 from proxy.decision.provisions import Combination, ConsentVerdict, Question, consent_verdict
@@ -47,7 +47,12 @@ def judge(case: Case, envelope: Envelope, facts: Facts) -> Decision:
     combined = [combine(one) for one in voices]
     decision = joined_of(combined, sorted(envelope.patients))
     evidence = tuple(told for one in voices for told in one.evidence)
-    return replace(decision, confidentiality=labels.confidentiality, evidence=evidence)
+    return replace(
+        decision,
+        obligations=untold(decision.obligations, labels.codings, case),
+        confidentiality=labels.confidentiality,
+        evidence=evidence,
+    )
 
 
 def _about_somebody(case: Case, envelope: Envelope) -> Iterator[Reason]:

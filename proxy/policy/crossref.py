@@ -56,6 +56,7 @@ def _labels_written(content: LabelFile) -> Iterator[tuple[Location, str]]:
         (("known", "systems", index), alias) for index, alias in enumerate(content.known.systems)
     )
     yield from ((("known", "codes", index), code) for index, code in enumerate(content.known.codes))
+    yield from ((("untold", index), label) for index, label in enumerate(content.untold))
     for number, rule in enumerate(content.rules):
         yield from (
             (("rules", number, "add", index), label) for index, label in enumerate(rule.add)

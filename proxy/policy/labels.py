@@ -54,6 +54,11 @@ class LabelFile(Written):
         min_length=1,
         description="Obligations and refrains (v3-ActCode) that the house fulfils; any other one denies.",
     )
+    untold: tuple[Label, ...] = Field(
+        default=(),
+        min_length=1,
+        description="Labels of what the patient gets no notice of, whatever rule obliges: others read the record for the patient.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class Labels:
     """The same by code alone, without case, for codes of systems that nobody named: whole codes, and prefixes."""
     handling: Fulfilments = field(default_factory=dict)
     """How instructions among the labels are fulfilled; one that is not here is not."""
+    untold: frozenset[Coding] = frozenset()
+    """Labels of what the patient gets no notice of."""
     rules: tuple[LabellingRule, ...] = ()
     """As written; only explanations read them."""
 
@@ -143,6 +150,7 @@ def labels_from(file: LabelFile, terms: Terms) -> Labels:
         known_systems=frozenset(terms.coding(f"{alias}#-").system for alias in file.known.systems),
         known_codes=frozenset(map(terms.coding, file.known.codes)),
         handling=fulfilments_from(file.handling, terms),
+        untold=frozenset(map(terms.coding, file.untold)),
         rules=file.rules,
     )
 

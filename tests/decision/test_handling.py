@@ -4,8 +4,8 @@ import pytest
 
 from proxy.decision.case import Case, compile_policies, open_case
 from proxy.decision.decide import decide_resource
-from proxy.decision.handling import handle, redactable
-from proxy.decision.model import Redaction, Verdict
+from proxy.decision.handling import handle, redactable, untold
+from proxy.decision.model import Obligations, Redaction, Verdict
 from proxy.facts.model import ActorClosure
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
 from proxy.policy.handling import Agreement, Fulfilment
@@ -111,3 +111,48 @@ def test_an_instruction_on_what_is_about_nobody_is_met_likewise() -> None:
     assert decide_resource(case_of({}), envelope, facts).permits
     assert not decide_resource(case_of({}), labelled, facts).permits
     assert decide_resource(case_of({"DELAU": (TOLD,)}), labelled, facts).obligations.warn == {"Beware."}  # fmt: skip
+
+
+SECRET = Coding("urn:x", "SECRET")
+NOTICES = Obligations(notify=frozenset({("patient", "r"), ("privacy-officer", "r")}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (frozenset({SECRET, label("ETH")}), {"privacy-officer"}),
+        (frozenset({label("ETH")}), {"patient", "privacy-officer"}),
+        (frozenset(), {"patient", "privacy-officer"}),
+    ],
+)
+def test_the_patients_record_does_not_tell_of_what_is_kept_from_its_readers(
+    labels: frozenset[Coding], told: set[str]
+) -> None:
+    plain = case_of({})
+    policies = plain.compiled.policies
+    quiet = replace(policies, labels=replace(policies.labels, untold=frozenset({SECRET})))
+    case = replace(plain, compiled=replace(plain.compiled, policies=quiet))
+    assert {one for one, _ in untold(NOTICES, labels, case).notify} == told
+
+
+def test_a_minors_secret_makes_no_notice_in_the_baseline() -> None:
+    rules = tuple(
+        rule.model_copy(update={"notify": ("patient", "privacy-officer")})
+        if rule.id == "care-team-reads"
+        else rule
+        for rule in BASELINE.rules
+    )
+    closure = ActorClosure(references=frozenset({"Practitioner/dr-martin"}))
+    compiled = compile_policies(replace(BASELINE, rules=rules))
+    case = open_case(compiled, DOC, closure, "read", PARIS)
+    envelope = READER.read(b'{"resourceType":"Patient","id":"camille"}')
+    [secret] = BASELINE.labels.untold
+    facts = facts_of((AGREED,), (TEAM,))
+    told = {
+        labels: {
+            one
+            for one, _ in decide_resource(case, envelope.labelled(labels), facts).obligations.notify
+        }
+        for labels in (frozenset[Coding](), frozenset({secret}))
+    }
+    assert list(told.values()) == [{"patient", "privacy-officer"}, {"privacy-officer"}]

@@ -233,3 +233,11 @@ def test_instructions_are_compared_with_the_terms_too() -> None:
         f"labels.yaml:{line}: `act#DELAU`: its system has no alias in terms.yaml",
         f"labels.yaml:{line}: `beware` is no name among the `texts` of terms.yaml",
     ]
+
+
+def test_a_label_of_which_nobody_is_told_has_an_alias() -> None:
+    line = LABELS.count("\n") + 1
+    assert findings(with_rule(PERMIT), labels=LABELS + 'untold: ["fr#X"]\n') == []
+    assert findings(with_rule(PERMIT), labels=LABELS + 'untold: ["frr#X"]\n') == [
+        f"labels.yaml:{line}: `frr#X`: its system has no alias in terms.yaml"
+    ]
