@@ -188,8 +188,8 @@ def closure_of(
     """
     own = {f"Practitioner/{one.get('id')}": one for one in practitioners}
     me = frozenset(own) | ({principal.fhir_user} if principal.fhir_user else frozenset())
-    roles = list(roles)
-    held = [role for role in roles if is_held(role, me, reading, now)]
+    mine = [role for role in roles if is_mine(role, me, reading)]
+    held = [role for role in mine if is_held(role, me, reading, now)]
     houses = {f"Organization/{one.get('id')}": one for one in organizations}
     named = {
         reference
@@ -201,19 +201,19 @@ def closure_of(
     known = [houses[one] for one in sorted(above) if one in houses]
     return ActorClosure(
         references=frozenset(one for one in me if not one.startswith("PractitionerRole/"))
-        | {f"PractitionerRole/{role.get('id')}" for role in held}
+        | _names(held)
         | above,
-        former=frozenset(
-            f"PractitionerRole/{role.get('id')}"
-            for role in roles
-            if role not in held and is_mine(role, me, reading)
-        ),
+        former=_names(mine) - _names(held),
         identifiers=principal.identifiers
         | ({principal.organization} if principal.organization else frozenset())
         | {identifier for one in (*own.values(), *known) for identifier in identifiers_of(one)},
         roles=principal.roles | {coding for role in held for coding in _codings(role, "code")},
         organization_types=frozenset(coding for one in known for coding in _codings(one, "type")),
     )
+
+
+def _names(roles: Iterable[Json]) -> frozenset[str]:
+    return frozenset(f"PractitionerRole/{role.get('id')}" for role in roles)
 
 
 def is_held(role: Json, me: frozenset[str], reading: Reading, now: float) -> bool:
