@@ -25,6 +25,7 @@ from aiohttp import web
 from proxy import cli
 from proxy.audit.entry import Entry, Notice
 from proxy.audit.findings import findings_report
+from proxy.audit.journal_file import JournalFile
 from proxy.cli.auditing import findings
 from proxy.cli.noticing import as_json, as_text, notices_of
 from proxy.identity.development import development_keys, development_token
@@ -698,3 +699,12 @@ async def test_a_journal_without_findings_says_so(used: Path, run: Run) -> None:
 async def test_a_journal_without_notices_says_so(used: Path, run: Run) -> None:
     ran = run("audit", "notices", "--config", used, "--patient", "camille")
     assert (ran.code, ran.out.strip()) == (0, "no notices")
+
+
+async def test_what_was_refused_for_good_waits_again(used: Path, run: Run) -> None:
+    journal = JournalFile(used.parent / "journal.db")
+    [first, *_] = journal.undelivered(1)
+    journal.mark_stuck(first.seq, "the repository answered 422")
+    ran = run("audit", "retry", "--config", used)
+    assert ran.out == "1 entries and 0 notices wait for delivery again\n"
+    assert (journal.stuck(), journal.undelivered(1)) == ([], [first])

@@ -122,13 +122,13 @@ class Postbox:
             )
             return [StuckNotice(*row) for row in rows]
 
-    def retry_stuck(self) -> None:
-        """Dead letters wait again, after the cause was repaired."""
+    def retry_stuck(self) -> int:
+        """Dead letters wait again, after the cause was repaired; how many there were."""
         with self._writing() as connection:
-            connection.execute(
+            return connection.execute(
                 "UPDATE notice SET state = ?, trouble = NULL WHERE state = ? AND recipient = ?",
                 (WAITING, STUCK, self.recipient),
-            )
+            ).rowcount
 
     def _put(self, connection: sqlite3.Connection, body: bytes) -> None:
         """Adds the messages of one entry; what is there already stays, a digest under way grows."""

@@ -81,6 +81,16 @@ def findings(
 
 
 @audit.command()
+def retry(config: Config) -> None:
+    """Deliver again what a receiver refused for good, AuditEvents and notices, after the cause was repaired."""
+    with refusing(NOT_BEGUN, str(config)):
+        settings = load_settings(config, environment())
+        journal = auditing.journal_of(settings, config)
+        events, notices = auditing.retried(journal, settings)
+    say(f"{events} entries and {notices} notices wait for delivery again")
+
+
+@audit.command()
 def export(
     config: Config,
     since: Since = "1970-01-01",

@@ -14,6 +14,7 @@ from proxy.app.delivery import NAME
 from proxy.audit.agent import Observer
 from proxy.audit.findings import FindingReport
 from proxy.audit.journal_file import JournalFile
+from proxy.audit.notice_book import Postbox
 from proxy.audit.observed import ObservedReport
 from proxy.audit.report import Access, access_report, export
 from proxy.cli.running import address_of
@@ -40,6 +41,15 @@ def instant_of(text: str, zone: tzinfo) -> float:
         message = f"`{text}` is no date or date-time of ISO 8601"
         raise UnusableError(Finding("--since", 1, message)) from None
     return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
+
+
+def retried(journal: JournalFile, settings: Settings) -> tuple[int, int]:
+    """Let what was refused for good wait for delivery again; how many AuditEvents' entries, and how many notices."""
+    events = len(journal.stuck())
+    journal.retry_stuck()
+    recipients = ("patient", "privacy-officer")
+    boxes = (Postbox(journal.path, one, "each", settings.zone) for one in recipients)
+    return events, sum(box.retry_stuck() for box in boxes)
 
 
 def report(journal: JournalFile, patient: str, since: float) -> list[Access]:

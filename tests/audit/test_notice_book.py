@@ -69,7 +69,7 @@ async def test_what_is_stuck_is_kept_and_may_be_tried_again(journal: SqliteJourn
     assert [(stuck.id, stuck.why) for stuck in box.stuck()] == [
         (one.id, "it was answered with 422")
     ]
-    box.retry_stuck()
+    assert box.retry_stuck() == 1
     assert (collected(box), box.stuck()) == ([one], [])
 
 
