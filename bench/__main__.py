@@ -1,11 +1,12 @@
 """All measured claims, one after the other: `make bench`."""
 
-from bench import engine, http, journal
+from bench import engine, http, journal, tokens
 
 
 def main() -> None:
     """Runs every benchmark; each prints its own table."""
     http.main()
+    tokens.main()
     engine.main()
     journal.main()
 

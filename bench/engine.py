@@ -1,4 +1,4 @@
-"""The pure core alone: token, decision, and the filter over a synthetic population: `python -m bench.engine`.
+"""The pure core alone: decision, and the filter over a synthetic population: `python -m bench.engine`.
 
 The population is looked for in `../shared/data/synthea` beside the checkout, or in the file named by `--population`
 (gzipped NDJSON of R4 Bundles, as Synthea writes them); without it that part is left out, saying so.
