@@ -44,6 +44,7 @@ CAPABILITIES = (
     "permission-v1",
     "permission-v2",
 )
+INTROSPECTION_LIVES_S = 2
 JOURNAL = "journal.db"
 KEYS_LIVE_S = Freshness().ttl
 
@@ -185,15 +186,18 @@ async def beside(front: Front, folder: Path, provider: Provider) -> AsyncIterato
 
 
 @asynccontextmanager
-async def introspecting(front: Front, folder: Path) -> AsyncIterator[Front]:
+async def introspecting(
+    front: Front, folder: Path, secret: str = GATEWAY_SECRET
+) -> AsyncIterator[Front]:
     """A second gateway of the same name, which asks the provider about tokens it cannot read (RFC 7662)."""
     port = free_port()
     second = seconded(front, folder, port)
-    (folder / "secret").write_text(GATEWAY_SECRET)
+    (folder / "secret").write_text(secret)
     introspection = {
         "url": front.provider.metadata["introspection_endpoint"],
         "client_id": "gateway",
         "client_secret": {"file": "secret"},
+        "cache_s": INTROSPECTION_LIVES_S,
     }
     configuration = written(second, port, of_issuer={"introspection": introspection})
     async with serving(folder, configuration, second.steps):
