@@ -18,6 +18,10 @@ from proxy.identity.principal import Principal
 
 NONCE_BYTES = 12
 _BLOCK = 256
+_ROOM = 512
+"""Bytes that every link of upstream is given; a longer one gets a multiple."""
+_LENGTH_BYTES = 5
+"""What msgpack needs at most to say how long a text is."""
 _WIDEST = 2**63 - 1
 
 
@@ -58,8 +62,11 @@ def binding_of(principal: Principal, digest: str) -> str:
 def seal(cursor: Cursor, key: bytes, nonce: bytes) -> str:
     """The cursor as URL-safe text. The nonce must be new for every call."""
     plain = msgspec.msgpack.encode(cursor)
-    # Padded to the blocks of the widest `skip`, so that the length does not tell how many hidden entries were skipped.
-    widest = len(msgspec.msgpack.encode(msgspec.structs.replace(cursor, skip=_WIDEST)))
+    # Hidden entries decide how far upstream was read, and so which link of upstream stands here and how much of it is skipped.
+    # Both are padded to more than they need, so that the length does not tell: it depends on the request alone.
+    bare = msgspec.structs.replace(cursor, skip=_WIDEST, target="")
+    room = _ROOM * max(1, -(-len(cursor.target.encode()) // _ROOM))
+    widest = len(msgspec.msgpack.encode(bare)) + _LENGTH_BYTES + room
     size = widest + 1 + -(widest + 1) % _BLOCK
     padded = (plain + b"\x80").ljust(size, b"\x00")
     sealed = AESGCM(key).encrypt(nonce, padded, _PURPOSE)

@@ -125,3 +125,19 @@ def test_its_length_does_not_tell_how_many_were_skipped(length: int) -> None:
     skips = (0, 127, 128, 2**8, 2**16, 2**32, 2**63 - 1)
     cursors = [msgspec.structs.replace(CURSOR, target="x" * length, skip=skip) for skip in skips]
     assert len({len(seal(cursor, KEY, NONCE)) for cursor in cursors}) == 1
+
+
+@pytest.mark.parametrize("length", range(0, 256, 5))
+def test_its_length_does_not_tell_which_link_of_upstream_it_holds(length: int) -> None:
+    """How far upstream was read depends on what is hidden; the first page of it and a later one have unlike links."""
+    targets = ("x", "x" * 60, "x" * 250, "x" * 255, "x" * 256, "x" * 511, "é" * 256)
+    cursors = [
+        msgspec.structs.replace(CURSOR, query="q" * length, target=target) for target in targets
+    ]
+    assert len({len(seal(cursor, KEY, NONCE)) for cursor in cursors}) == 1
+
+
+def test_a_link_made_under_grants_names_them() -> None:
+    granted = msgspec.structs.replace(CURSOR, grants=("g1", "g2"))
+    assert unseal(seal(granted, KEY, NONCE), KEY, BINDING, NOW).grants == ("g1", "g2")
+    assert unseal(seal(CURSOR, KEY, NONCE), KEY, BINDING, NOW).grants == ()
