@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from proxy.decision.case import Case, is_universal
-from proxy.decision.model import Decision, Reason, Redaction, Verdict
+from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Verdict
 from proxy.decision.voices import DOCUMENTS, judge
 from proxy.facts.actors import names_any
 from proxy.facts.model import ConsentDirective, Facts, Provision
@@ -42,7 +42,7 @@ INEXPRESSIBLE = Reason(
 class Consulted:
     """The answer. `codes`: what bears one of them is to be removed; `only`: what bears none of them is, where there are any.
 
-    `codes` are labels, and resource types in the system `TYPES`. `redactions` are to be made in whatever is left.
+    `codes` are labels, and resource types in the system `TYPES`. `obligations` hold for whatever is left.
     """
 
     word: str
@@ -50,15 +50,18 @@ class Consulted:
     consents: frozenset[str]
     codes: frozenset[Coding] = _NOTHING
     only: frozenset[Coding] = _NOTHING
-    redactions: frozenset[Redaction] = frozenset()
+    obligations: Obligations = NO_OBLIGATIONS
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What of one type is open: everything but `codes`, or where `only` is not empty, nothing else; `None`: nothing is."""
+    """What of one type is open: everything but `codes`, or where `only` is not empty, nothing else.
+
+    `shown`: the decisions by which it is, without a label first; empty where nothing is open.
+    """
 
     bare: Decision
-    shown: Decision | None = None
+    shown: tuple[Decision, ...] = ()
     codes: frozenset[Coding] = _NOTHING
     only: frozenset[Coding] = _NOTHING
 
@@ -86,7 +89,9 @@ class _Bench:
         `pairs`: a rule may ask for a label and a confidentiality, and so refuse the two together; for no two other labels.
         """
         bare = self.decision(rtype)
-        shut = {one for one in self.labels if not _agreed(self.decision(rtype, {one}))}
+        single = {one: self.decision(rtype, {one}) for one in sorted(self.labels)}
+        shut = {one for one, decision in single.items() if not _agreed(decision)}
+        shown = tuple(decision for one, decision in single.items() if one not in shut)
         if _agreed(bare):
             free = sorted(self.labels - shut) if pairs else ()
             shut |= {
@@ -96,11 +101,10 @@ class _Bench:
                 if not _agreed(self.decision(rtype, pair))
                 for one in pair
             }
-            return _Opened(bare, bare, frozenset(shut))
+            return _Opened(bare, (bare, *shown), frozenset(shut))
         only = self.labels - shut
         if not only:
             return _Opened(bare)
-        shown = self.decision(rtype, {min(only)})
         beside = {
             one
             for one in self.labels
@@ -118,7 +122,7 @@ def consulted(case: Case, patient: str, facts: Facts, types: frozenset[str]) -> 
     directives = [one for one in (known.directives if known else None) or () if one.acts(facts.now)]
     bench = _Bench(case, facts, patient, _labels(case, directives))
     opened = {one: bench.opened(one, pairs=True) for one in types or {UNCLASSED}}
-    if all(one.shown is None for one in opened.values()):
+    if not any(one.shown for one in opened.values()):
         return _refused([one.bare for one in opened.values()])
     if any(_is_inexpressible(node, case) for one in directives for node in one.root.nodes()):
         return Consulted(DENY, (INEXPRESSIBLE,), _consents(opened.values()))
@@ -138,14 +142,16 @@ def _joined(opened: dict[str, _Opened]) -> Consulted:
         if not only:
             return Consulted(DENY, (INEXPRESSIBLE,), _consents(opened.values()))
     shut = {Coding(TYPES, one) for one in opened.keys() - kept.keys()}
-    shown = [each.shown for each in kept.values() if each.shown]
+    obliged = NO_OBLIGATIONS
+    for decision in (one for each in kept.values() for one in each.shown):
+        obliged |= decision.obligations
     return Consulted(
         PERMIT,
-        _reasons(shown),
+        _reasons(each.shown[0] for each in kept.values()),
         _consents(opened.values()),
         frozenset(shut).union(*(each.codes for each in kept.values())),
         only,
-        frozenset().union(*(one.obligations.redactions for one in shown)),
+        obliged,
     )
 
 

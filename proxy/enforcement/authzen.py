@@ -253,6 +253,7 @@ def _context(
         "labels": explanation.labels,
         "redactions": explanation.demands,
         "redacted": sorted({path for one in told for path in one.redacted}),
+        "warnings": explanation.warns,
         "changes": explanation.changes,
         "ignored": tuple(ignored_in(asked)),
     }

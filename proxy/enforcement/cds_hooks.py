@@ -242,19 +242,27 @@ _REDACT = {"system": ACT_CODE, "code": "REDACT"}
 def obligations_of(answer: Consulted, public_url: str) -> Iterator[object]:
     """What the client must do; one that does not know an obligation must deny (standards CDS-4).
 
-    Elements to redact have ids of our own, their operator, with `paths` and where there is one `argument`.
+    Those beside REDACT have ids of our own: the operator of elements to redact, with `paths` and where there is one
+    `argument`; `warn` with the texts that the reader is told; `notify` with who is told of the access.
     """
     if answer.codes:
         yield {"id": _REDACT, "parameters": {"codes": _codings(answer.codes)}}
     if answer.only:
         yield {"id": _REDACT, "parameters": {"exceptAnyOfCodes": _codings(answer.only)}}
-    for (operator, argument), group in groupby(sorted(answer.redactions, key=_step), _step):
-        redact = {"system": f"{public_url}/CodeSystem/redaction", "code": operator}
+    own = f"{public_url}/CodeSystem/obligation"
+    for (operator, argument), group in groupby(
+        sorted(answer.obligations.redactions, key=_step), _step
+    ):
         parameters: dict[str, object] = {"paths": sorted(one.path for one in group)}
-        yield {
-            "id": redact,
-            "parameters": parameters | ({"argument": argument} if argument else {}),
-        }
+        argued = {"argument": argument} if argument else {}
+        yield {"id": {"system": own, "code": operator}, "parameters": parameters | argued}
+    told = sorted({recipient for recipient, _ in answer.obligations.notify})
+    for code, member, values in (
+        ("warn", "texts", sorted(answer.obligations.warn)),
+        ("notify", "recipients", told),
+    ):
+        if values:
+            yield {"id": {"system": own, "code": code}, "parameters": {member: values}}
 
 
 def _step(one: Redaction) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from proxy.decision.consult import (
     consulted,
 )
 from proxy.decision.labels import effective_labels
-from proxy.decision.model import Verdict
+from proxy.decision.model import NO_OBLIGATIONS, Decision, Verdict
 from proxy.decision.voices import judge
 from proxy.facts.model import (
     ALWAYS,
@@ -100,7 +100,10 @@ def test_a_permit_redacts_what_the_policy_keeps_from_the_caller() -> None:
 def test_a_nurse_is_kept_from_what_is_restricted_and_what_is_redacted_is_told() -> None:
     told = asked(permit(), who=principal_of(MARTIN, NURSE, "TREAT"))
     assert told.codes >= {R, V, HIV, PSY}
-    assert {one.path for one in told.redactions} >= {"Patient.telecom", "Patient.address"}
+    assert {one.path for one in told.obligations.redactions} >= {
+        "Patient.telecom",
+        "Patient.address",
+    }
 
 
 def test_a_label_that_a_consent_denies_is_redacted() -> None:
@@ -159,7 +162,8 @@ DENIED: list[tuple[str, Consulted]] = [
 def test_every_doubt_denies(told: Consulted) -> None:
     assert told.word == DENY
     assert told.reasons
-    assert (told.codes, told.only, told.redactions) == (frozenset(), frozenset(), frozenset())
+    assert (told.codes, told.only) == (frozenset(), frozenset())
+    assert told.obligations == NO_OBLIGATIONS
 
 
 def test_what_no_obligation_can_express_is_named_as_the_reason() -> None:
@@ -267,13 +271,13 @@ def left_by(told: Consulted, envelope: Envelope) -> bool:
 
 def consequence(
     who: Principal, written: list[Json], envelope: Envelope, types: frozenset[str] = frozenset()
-) -> tuple[bool, bool]:
-    """Whether the obligations leave the resource, and whether the gateway lets it leave."""
+) -> tuple[Consulted, bool, Decision]:
+    """What is told, whether that leaves the resource, and the gateway's own decision."""
     case = case_of(who)
     own = tuple(read4(r4(one, own=f"c{n}", patient=PATIENT)) for n, one in enumerate(written))
     facts = Facts(case.closure, NOW, {PATIENT: PatientFacts(PATIENT, own, (TEAM,))})
     told = consulted(case, PATIENT, facts, types)
-    return left_by(told, envelope), judge(case, envelope, facts).permits
+    return told, left_by(told, envelope), judge(case, envelope, facts)
 
 
 @given(principals, st.lists(provisions, min_size=1, max_size=2), resources, st.booleans())
@@ -281,8 +285,10 @@ def test_what_the_obligations_leave_the_gateway_lets_leave(
     who: Principal, written: list[Json], envelope: Envelope, named: bool
 ) -> None:
     types = frozenset({"Observation"} if named else ())
-    left, permitted = consequence(who, written, envelope, types)
-    assert permitted or not left
+    told, left, decision = consequence(who, written, envelope, types)
+    if left:
+        assert decision.permits
+        assert decision.obligations | told.obligations == told.obligations
 
 
 LEFT: list[tuple[Json, Json, bool]] = [
@@ -298,4 +304,22 @@ LEFT: list[tuple[Json, Json, bool]] = [
 @pytest.mark.parametrize(("written", "more", "expected"), LEFT)
 def test_the_law_speaks_of_something(written: Json, more: Json, expected: bool) -> None:
     envelope = envelope_of({"subject": {"reference": PATIENT}, **more})
-    assert consequence(PHYSICIAN, [written], envelope) == (expected, expected)
+    _, left, decision = consequence(PHYSICIAN, [written], envelope)
+    assert (left, decision.permits) == (expected, expected)
+
+
+def test_what_a_label_obliges_to_is_obliged_where_the_label_is_open() -> None:
+    rule = Rule.model_validate(
+        {
+            "id": "hiv-warns",
+            "effect": "permit",
+            "target": {"resource": {"label": ["v3-ActCode#HIV"]}, "consent": ["permit"]},
+            "redact": {"remove": ["Observation.note"]},
+        },
+        strict=False,
+    )
+    warned = replace(BASELINE, rules=(*BASELINE.rules, rule))
+    told = asked(permit(), policies=warned)
+    assert "Observation.note" in {one.path for one in told.obligations.redactions}
+    told = asked(permit(but=(deny(label("HIV")),)), policies=warned)
+    assert "Observation.note" not in {one.path for one in told.obligations.redactions}

@@ -10,7 +10,7 @@ import pytest_asyncio
 from proxy.audit.event import events_of
 from proxy.audit.report import access_report
 from proxy.decision.consult import Consulted
-from proxy.decision.model import Redaction
+from proxy.decision.model import Obligations, Redaction
 from proxy.enforcement.cds_hooks import (
     CONSULT,
     DISCOVERY,
@@ -138,7 +138,7 @@ async def test_a_permit_obliges_to_redact_what_the_actor_may_not_see(office: Off
     assert {"V", "Consent", "Provenance"} <= redacted(physician) & redacted(nurse)
     elements = [one for one in nurse["extension"]["obligations"] if one["id"]["code"] == "remove"]
     [remove] = elements
-    assert remove["id"]["system"].endswith("/CodeSystem/redaction")
+    assert remove["id"]["system"].endswith("/CodeSystem/obligation")
     assert {"Patient.telecom", "Patient.address"} <= set(remove["parameters"]["paths"])
 
 
@@ -369,19 +369,25 @@ async def test_obligations_say_what_to_remove_and_what_else_to_redact() -> None:
         frozenset(),
         frozenset({Coding(CONFIDENTIALITY, "R")}),
         frozenset({Coding(ACT_CODE, "PSY")}),
-        frozenset(
-            {
-                Redaction("remove", "Patient.telecom"),
-                Redaction("remove", "Patient.address"),
-                Redaction("generalise", "Patient.birthDate", "year"),
-            }
+        Obligations(
+            frozenset(
+                {
+                    Redaction("remove", "Patient.telecom"),
+                    Redaction("remove", "Patient.address"),
+                    Redaction("generalise", "Patient.birthDate", "year"),
+                }
+            ),
+            frozenset({("patient", "a"), ("patient", "b"), ("privacy-officer", "a")}),
+            frozenset({"no redisclosure"}),
         ),
     )
     redact = {"system": ACT_CODE, "code": "REDACT"}
-    own = "http://gateway.example.org/fhir/CodeSystem/redaction"
+    own = "http://gateway.example.org/fhir/CodeSystem/obligation"
     assert list(obligations_of(answer, "http://gateway.example.org/fhir")) == [
         {"id": redact, "parameters": {"codes": [{"system": CONFIDENTIALITY, "code": "R"}]}},
         {"id": redact, "parameters": {"exceptAnyOfCodes": [{"system": ACT_CODE, "code": "PSY"}]}},
         {"id": {"system": own, "code": "generalise"}, "parameters": {"paths": ["Patient.birthDate"], "argument": "year"}},
         {"id": {"system": own, "code": "remove"}, "parameters": {"paths": ["Patient.address", "Patient.telecom"]}},
+        {"id": {"system": own, "code": "warn"}, "parameters": {"texts": ["no redisclosure"]}},
+        {"id": {"system": own, "code": "notify"}, "parameters": {"recipients": ["patient", "privacy-officer"]}},
     ]  # fmt: skip
