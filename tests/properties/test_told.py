@@ -1,17 +1,21 @@
 """What is told beside the data changes no data: with a warning and notices on every permit, the same resources leave, byte for byte."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from proxy.fhir.coding import Effect
+from proxy.policy.model import Recipient, Rule
 from tests.exchange import Turn, conversations, resources_of
+from tests.situations import Situation, rule_lists, situations, with_rules
 from tests.stage import BASELINE, Reply, Stage, Upstream, serving, staged, world_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 TEXT = "handle with care"
 RECIPIENTS = ["patient", "privacy-officer"]
 LEFT = ("disclosed", "redacted")
@@ -78,6 +82,7 @@ def warnings(reply: Reply) -> list[str]:
     return [*outcomes, *(["header"] if "warning" in reply.headers else [])]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", TURNS)
 async def test_the_same_leaves_and_whoever_must_is_told(scene: Scene, name: str) -> None:
     turn = TURNS[name]
@@ -105,3 +110,22 @@ async def test_the_same_leaves_and_whoever_must_is_told(scene: Scene, name: str)
     else:
         assert warnings(told) == ["header"]
         assert told.headers["warning"] == f'299 - "{TEXT}"'
+
+
+@given(situations, rule_lists, st.sets(st.sampled_from(["patient", "privacy-officer"])))
+def test_telling_changes_no_decision(
+    situation: Situation, rules: list[Rule], recipients: set[Recipient]
+) -> None:
+    telling = [
+        rule.model_copy(update={"warn": TEXT, "notify": tuple(sorted(recipients))})
+        if rule.effect is Effect.PERMIT
+        else rule
+        for rule in rules
+    ]
+    plain, told = (situation.decided(with_rules(one)) for one in (rules, telling))
+    silent = replace(told.obligations, warn=frozenset(), notify=plain.obligations.notify)
+    assert replace(told, obligations=silent) == replace(
+        plain, obligations=replace(plain.obligations, warn=frozenset())
+    )
+    assert told.obligations.warn == ({TEXT} if told.permits else set())
+    assert {one for one, _ in told.obligations.notify} == (recipients if told.permits else set())
