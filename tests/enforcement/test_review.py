@@ -15,9 +15,10 @@ from yarl import URL
 from proxy.audit.entry import Entry
 from proxy.audit.event import events_of
 from proxy.audit.report import access_report
-from proxy.enforcement.authzen import EVALUATIONS
+from proxy.enforcement.authzen import EVALUATION
+from proxy.enforcement.cds_hooks import CONSULT
 from proxy.enforcement.consultation import LONGEST_QUESTION
-from proxy.enforcement.review import CONSULTATIONS, MOST_AT_ONCE
+from proxy.enforcement.review import MOST_AT_ONCE
 from proxy.enforcement.review_queue import QUEUE, REVIEW
 from proxy.errors import OwnError
 from tests.audit.cases import OBSERVER
@@ -168,25 +169,21 @@ async def test_those_who_review_do_not_starve_those_who_are_served(office: Offic
     assert sorted(reply.status for reply in replies) == [200] * MOST_AT_ONCE + [503]
 
 
-CURL = re.compile(r"^curl [^\n]*(http://127\.0\.0\.1:8081\S*)[^']*'([^']+)'$", re.MULTILINE)
-QUESTIONS = CURL.findall(
-    (ROOT / "docs" / "operations.md").read_text().replace("-H 'Content-Type: application/json'", "")
-)
+CURL = re.compile(r"http://127\.0\.0\.1:8081(/[^\s"]+)\s(?:\\\n\s+)?-d '([^']+)'$", re.MULTILINE)
+QUESTIONS = CURL.findall((ROOT / "docs" / "operations.md").read_text())
 
 
-@pytest.mark.parametrize(("url", "body"), QUESTIONS, ids=[one[0] for one in QUESTIONS])
+@pytest.mark.parametrize(("path", "body"), QUESTIONS, ids=[one[0] for one in QUESTIONS])
 async def test_the_questions_of_the_manual_are_answered(
-    office: Office, url: str, body: str
+    office: Office, path: str, body: str
 ) -> None:
-    reply = await office.ask(url.removeprefix("http://127.0.0.1:8081"), body.encode())
+    reply = await office.ask(path, body.encode())
     assert reply.status == 200
     assert json.loads(reply.body)
 
 
 async def test_the_manual_asks_in_every_form() -> None:
-    asked = {("POST", url.removeprefix("http://127.0.0.1:8081")) for url, _ in QUESTIONS}
-    queue = {("GET", QUEUE), ("POST", REVIEW)}  # tests/enforcement/test_review_queue.py
-    assert asked == set(CONSULTATIONS) - {("POST", EVALUATIONS)} - queue
+    assert {path for path, _ in QUESTIONS} == {"/explain", EVALUATION, CONSULT}
 
 
 async def test_every_entry_says_which_policies_were_in_force(office: Office) -> None:
