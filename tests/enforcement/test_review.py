@@ -19,7 +19,6 @@ from proxy.enforcement.authzen import EVALUATION
 from proxy.enforcement.cds_hooks import CONSULT
 from proxy.enforcement.consultation import LONGEST_QUESTION
 from proxy.enforcement.review import MOST_AT_ONCE
-from proxy.enforcement.review_queue import QUEUE, REVIEW
 from proxy.errors import OwnError
 from tests.audit.cases import OBSERVER
 from tests.office import OFFICER, Office, opened
@@ -169,7 +168,9 @@ async def test_those_who_review_do_not_starve_those_who_are_served(office: Offic
     assert sorted(reply.status for reply in replies) == [200] * MOST_AT_ONCE + [503]
 
 
-CURL = re.compile(r"http://127\.0\.0\.1:8081(/[^\s"]+)\s(?:\\\n\s+)?-d '([^']+)'$", re.MULTILINE)
+CURL = re.compile(
+    r"http://127\.0\.0\.1:8081(/[a-z0-9/-]+)\s(?:\\\n\s+)?-d '([^']+)'$", re.MULTILINE
+)
 QUESTIONS = CURL.findall((ROOT / "docs" / "operations.md").read_text())
 
 
