@@ -1,9 +1,10 @@
 import pytest
 
 from proxy.audit.entry import Notice
-from proxy.audit.record import LONGEST_TARGET, Record, actor_of
+from proxy.audit.record import LONGEST_TARGET, MOST_FINDINGS, Record, actor_of
 from proxy.decision.model import Decision, Obligations, Reason, Verdict
 from proxy.errors import CallerError, Refusal
+from proxy.facts.finding import FindingKind
 from proxy.fhir.coding import Coding, Effect, Identifier
 from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
 from proxy.identity.principal import Principal, PrincipalKind
@@ -158,3 +159,16 @@ def test_what_the_reader_was_told_is_kept_where_data_left() -> None:
     assert kept.entry(200).warnings == ()
     kept.touch("Patient/a", "disclosed", WARNING, ("Patient/a",), ())
     assert (kept.entry(200).warnings, kept.entry(503).warnings) == (("a", "b"), ())
+
+
+def test_findings_are_kept_once_and_are_bounded() -> None:
+    kept = record()
+    for _ in range(2):
+        kept.find(FindingKind.DEAD_REFERENCE, "Consent/c")
+    kept.find(FindingKind.UNREADABLE_CONSENT, "x" * (LONGEST_TARGET + 1))
+    [dead, unreadable] = kept.entry(404).findings
+    assert dead == ("dead-reference", "Consent/c")
+    assert unreadable == ("unreadable-consent", "x" * LONGEST_TARGET)
+    for number in range(2 * MOST_FINDINGS):
+        kept.find(FindingKind.UNKNOWN_LABEL, f"urn:x#{number}")
+    assert len(kept.entry(404).findings) == MOST_FINDINGS

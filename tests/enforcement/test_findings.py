@@ -38,6 +38,7 @@ FOUND: list[tuple[Judged, list[tuple[FindingKind, str]]]] = [
     (denied(TOKEN, RULE), [(FindingKind.UNREADABLE_RESIDUAL, "ihe_pcf in Patient/a")]),
     (denied(LABEL, LABEL), [(FindingKind.UNKNOWN_LABEL, "urn:x#odd in Patient/a")]),
     (denied(UNLABELLED), []),
+    (denied(Reason("label", Verdict.DENY, "urn:x#known", "")), []),
     (denied(RULE), []),
     (denied(CONSENT), []),
     (permitted(PATIENT), []),

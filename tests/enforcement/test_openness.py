@@ -34,6 +34,7 @@ NAMED = [
     ("Observation?_id=p1", set()),
     ("Observation?subject:missing=true", set()),
     ("Observation?subject:identifier=urn:x|p1", set()),
+    ("Observation?subject:identifier=Patient/p1", set()),
     ("Patient?identifier=urn:x|p1", set()),
     ("Patient?name=Patient/p1", set()),
     ("Patient", set()),
@@ -151,8 +152,9 @@ async def test_a_page_link_stops_when_the_record_is_shut(scene: Scene) -> None:
     assert (await scene.stage.ask(first.next, "care-team-physician")).status == 403
 
 
-async def test_who_reads_no_patient_is_told_of_none(scene: Scene) -> None:
-    who = {"like": "care-team-physician", "scope": "user/Observation.rs"}
+@pytest.mark.parametrize("scope", ["user/Observation.rs", "user/*.s"])
+async def test_who_reads_no_patient_is_told_of_none(scene: Scene, scope: str) -> None:
+    who = {"like": "care-team-physician", "scope": scope}
     for patient in ("noe", "no-such"):
         reply = await scene.stage.ask(f"Observation?patient={patient}", who)
         assert (reply.status, reply.ids) == (200, [])

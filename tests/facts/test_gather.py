@@ -556,6 +556,15 @@ async def test_a_permit_names_nobody_by_a_role_that_has_ended_or_a_double_record
     assert names_any(shutting.actors, closure) is True
 
 
+async def test_a_group_in_which_somebody_cannot_be_told_may_hold_anybody() -> None:
+    group = {"resourceType": "Group", "id": "g", "member": [{"entity": {"display": "Dr A"}}]}
+    exceptions = (permit(actor("Group/g")), deny(actor("Group/g")))
+    gathering = gatherer(Upstream(consent("p1", "c1", deny(but=exceptions)), group, *PEOPLE))
+    closure = await gathering.closure(principal())
+    [directive] = (await facts_of(gathering, "p1")).directives or ()
+    assert [names_any(one.actors, closure) for one in directive.root.provisions] == [None, None]
+
+
 # ---- findings --------------------------------------------------------------------------------------------------
 
 

@@ -257,6 +257,16 @@ def test_an_empty_or_misspelled_variant_is_no_pack(tmp_path: Path) -> None:
             load(wrong)
 
 
+def test_what_proves_a_care_team_is_read_from_the_policy(tmp_path: Path) -> None:
+    stated = "care_team_from: [Encounter, Appointment]\ncare_team_grace_days: 3\nrules:"
+    policies = load(write(tmp_path, policy=POLICY.replace("rules:", stated)))
+    assert policies.care_team_from == {"Encounter", "Appointment"}
+    assert policies.care_team_grace_days == 3
+    silent = load(write(tmp_path))
+    assert (silent.care_team_from, silent.care_team_grace_days) == ({"CareTeam"}, 0)
+    assert silent.digest != policies.digest
+
+
 def test_rules_of_a_campaign_are_rules_with_a_period_and_its_basis(tmp_path: Path) -> None:
     policies = load(write(tmp_path, policy=POLICY + CAMPAIGN))
     assert [rule.id for rule in policies.rules] == ["masked", "nurses-vaccinate", "team"]
