@@ -88,7 +88,7 @@ def documents_of(ground: Ground) -> Documents:
     """The source of the labels of documents."""
     facts = ground.settings.facts
     cache: DocumentCache = FactCache(facts.ttl_s, _MOST_DOCUMENTS, ground.clock)
-    return Documents(ground.wires.reader, cache, facts.max_lookups_per_request)
+    return Documents(ground.wires.reader, cache, facts.max_lookups_per_request, ground.bases)
 
 
 def paging_of(settings: Settings) -> Paging:

@@ -11,6 +11,7 @@ from math import inf
 
 from proxy.decision.case import Case, Kept
 from proxy.decision.combine import reason_of
+from proxy.decision.held import decide_held
 from proxy.decision.inline import decide_inline
 from proxy.decision.model import Decision, Reason, Verdict
 from proxy.decision.residual import unhonoured
@@ -53,7 +54,7 @@ def _admission(case: Case, rtype: str) -> Decision:
 
 
 def _outside_scopes(case: Case, rtype: str) -> Iterator[Reason]:
-    if not case.principal.scopes.levels_for(case.interaction, rtype):
+    if not case.principal.scopes.covers(case.interaction, rtype):
         yield Reason("scope", Verdict.DENY, rtype, "no scope of the token covers this interaction")
 
 
@@ -78,6 +79,8 @@ def decide_resource(case: Case, envelope: Envelope, facts: Facts) -> Decision:
 
     Ordinarily first; only what that denies is judged under the caller's break-glass grants, where every patient has one.
     """
+    if envelope.holders:
+        return decide_held(envelope, lambda holder: decide_resource(case, holder, facts))
     if envelope.inline is not None:
         return decide_inline(
             envelope, envelope.inline, lambda plain: decide_resource(case, plain, facts)
@@ -172,5 +175,5 @@ def _signature(case: Case, envelope: Envelope, about: tuple[PatientFacts | None,
         return envelope.matter
     return (
         envelope.type, envelope.patients, envelope.labels, envelope.codes,
-        authorship(case, envelope),
+        authorship(case, envelope), envelope.holding,
     )  # fmt: skip

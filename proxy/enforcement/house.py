@@ -15,6 +15,7 @@ from proxy.facts.grant import Grant, Holder
 from proxy.facts.model import ActorClosure, Facts, PatientFacts
 from proxy.fhir.coding import Coding
 from proxy.fhir.definitions import Definitions
+from proxy.fhir.envelope import Envelope
 from proxy.fhir.interaction import Answer, RawRequest
 from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import Principal
@@ -65,15 +66,27 @@ class DocumentSource(Protocol):
         """The labels of each document (`Type/id`); `None`, or none at all, where they are unknown."""
         ...
 
+    async def holders(
+        self, binaries: Collection[str], reading: Reading
+    ) -> Mapping[str, tuple[Envelope, ...]]:
+        """The documents that have each Binary (`Binary/id`) as content; none where they are unknown."""
+        ...
+
 
 class NoDocuments:
-    """Knows no document: what was made from one is withheld."""
+    """Knows no document: what was made from one, or is the content of one, is withheld."""
 
     async def labels(
         self, references: Collection[str], reading: Reading
     ) -> Mapping[str, frozenset[Coding] | None]:
         """Nothing is known of any."""
         return dict.fromkeys(references)
+
+    async def holders(
+        self, binaries: Collection[str], reading: Reading
+    ) -> Mapping[str, tuple[Envelope, ...]]:
+        """Nothing is known of any."""
+        return dict.fromkeys(binaries, ())
 
 
 class GrantSource(Protocol):

@@ -1,6 +1,9 @@
-"""Gives resources the labels of the documents they were made from, before anything is decided (decisions §6)."""
+"""Gives resources the labels of the documents they were made from, before anything is decided (decisions §6).
 
-from collections.abc import Sequence
+A Binary is decided as the documents that have it as content (RW-9); one that no document is known to hold belongs to nobody.
+"""
+
+from collections.abc import Mapping, Sequence
 
 from proxy.enforcement.house import DocumentSource
 from proxy.facts.documents import Reading
@@ -14,19 +17,30 @@ UNKNOWN = frozenset({Coding("", "document")})
 async def heirs(
     envelopes: Sequence[Envelope | None], documents: DocumentSource, reading: Reading
 ) -> list[Envelope | None]:
-    """The envelopes, each with the labels of the documents it was made from; one look-up for all of them."""
+    """The envelopes, each with the labels of the documents it was made from; a Binary with the documents that hold it."""
     sources = frozenset(source for one in envelopes if one is not None for source in one.sources)
-    if not sources:
-        return list(envelopes)
-    known = await documents.labels(sources, reading)
-    return [
-        one.inheriting(
-            frozenset().union(*(_or_unknown(known.get(source)) for source in one.sources))
-        )
-        if one is not None and one.sources
-        else one
-        for one in envelopes
-    ]
+    binaries = frozenset(one.reference for one in envelopes if one is not None and _is_binary(one))
+    known = await documents.labels(sources, reading) if sources else {}
+    holders = await documents.holders(binaries, reading) if binaries else {}
+    return [one and _heir(one, known, holders) for one in envelopes]
+
+
+def _is_binary(envelope: Envelope) -> bool:
+    return envelope.type == "Binary" and bool(envelope.id)
+
+
+def _heir(
+    envelope: Envelope,
+    known: Mapping[str, frozenset[Coding] | None],
+    holders: Mapping[str, tuple[Envelope, ...]],
+) -> Envelope:
+    if envelope.sources:
+        labels = (_or_unknown(known.get(source)) for source in envelope.sources)
+        envelope = envelope.inheriting(frozenset().union(*labels))
+    if _is_binary(envelope):
+        own = (one.inheriting(envelope.labels) for one in holders.get(envelope.reference, ()))
+        return envelope.held_by(tuple(own))
+    return envelope
 
 
 def _or_unknown(labels: frozenset[Coding] | None) -> frozenset[Coding]:

@@ -12,9 +12,10 @@ import orjson
 
 from proxy.facts.cache import FactCache, Found
 from proxy.facts.elements import Json
-from proxy.facts.lookup import Budget, FhirReader
+from proxy.facts.lookup import Budget, FhirReader, chunks_of
 from proxy.fhir.coding import Coding
 from proxy.fhir.envelope import Envelope, UnreadableError
+from proxy.fhir.links import reference_of
 from proxy.fhir.sources import DOCUMENTS
 
 Labels = frozenset[Coding]
@@ -39,10 +40,17 @@ DocumentCache: TypeAlias = FactCache[tuple[str, str], Envelope | None]
 class Documents:
     """Gives labels of documents."""
 
-    def __init__(self, reader: FhirReader, cache: DocumentCache, max_lookups: int) -> None:
+    def __init__(
+        self,
+        reader: FhirReader,
+        cache: DocumentCache,
+        max_lookups: int,
+        bases: tuple[str, ...] = (),
+    ) -> None:
         self._reader = reader
         self._cache = cache
         self._max_lookups = max_lookups
+        self._bases = bases
 
     async def labels(
         self, references: Collection[str], reading: Reading
@@ -57,6 +65,38 @@ class Documents:
             known |= await self._documents(missing, reading)
             asked = frozenset(source for one in known.values() if one for source in one.sources)
         return {one: _inherited(one, known, reading, frozenset()) for one in references}
+
+    async def holders(
+        self, binaries: Collection[str], reading: Reading
+    ) -> Mapping[str, tuple[Envelope, ...]]:
+        """The DocumentReferences that have each Binary (`Binary/id`) as content, with all labels; none where it is unknown."""
+        budget = Budget(self._reader, self._max_lookups)
+        held: dict[str, list[Envelope]] = {}
+        for chunk in chunks_of(sorted(binaries)):
+            found = await budget.search("DocumentReference", ("location", self._spelled(chunk)))
+            for document in found or ():
+                for binary in self._contents(document) & frozenset(chunk):
+                    held.setdefault(binary, []).extend(_envelopes([document], reading))
+        sources = {source for some in held.values() for one in some for source in one.sources}
+        known = await self.labels(sources, reading) if sources else {}
+        return {one: _heirs(some, known) for one, some in held.items()}
+
+    def _spelled(self, binaries: list[str]) -> str:
+        """Every URL under which a document may name them."""
+        return ",".join(
+            url for one in binaries for url in (one, *(f"{base}/{one}" for base in self._bases))
+        )
+
+    def _contents(self, document: Json) -> frozenset[str]:
+        """What a DocumentReference has as content, as `Type/id`."""
+        contents = document.get("content")
+        urls = (
+            one["attachment"].get("url")
+            for one in (contents if isinstance(contents, list) else ())
+            if isinstance(one, dict) and isinstance(one.get("attachment"), dict)
+        )
+        named = (reference_of(url, self._bases) for url in urls if isinstance(url, str))
+        return frozenset(one for one in named if one)
 
     async def _documents(
         self, references: frozenset[str], reading: Reading
@@ -106,3 +146,16 @@ def _inherited(
 
 def _ids_of(kind: str, keys: list[str]) -> Iterator[str]:
     return (own for own_kind, _, own in (key.partition("/") for key in keys) if own_kind == kind)
+
+
+def _heirs(
+    documents: Iterable[Envelope], known: Mapping[str, Labels | None]
+) -> tuple[Envelope, ...]:
+    """The documents with the labels that they inherit; none at all where those of one are unknown."""
+    heirs = []
+    for document in documents:
+        told = [known.get(source) for source in document.sources]
+        if None in told:
+            return ()
+        heirs.append(document.inheriting(frozenset().union(*filter(None, told))))
+    return tuple(heirs)

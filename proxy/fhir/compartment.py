@@ -99,6 +99,7 @@ LABELLED = {"DocumentReference": "securityLabel", "Composition": "confidentialit
 """Type → element that labels the resource beside `meta.security` (the French shared record labels documents so)."""
 
 SOURCES: dict[str, tuple[str, ...]] = {
+    "Binary": ("securityContext",),
     "Composition": ("relatesTo",),
     "DocumentManifest": ("content",),
     "DocumentReference": ("relatesTo",),

@@ -94,6 +94,10 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     """Set where elements that can be taken out have labels of their own."""
     sources: frozenset[str] = _NOBODY
     """The documents (`Type/id`) that it was made from, with `UNTOLD` where that cannot be told."""
+    holders: tuple["Envelope", ...] = ()
+    """Of a Binary: every document that is known to have it as content."""
+    holding: frozenset[tuple[str, str]] = frozenset()
+    """Constraints of the token's scopes that it fulfils, (parameter, value); none unless the reader looks for them."""
 
     @property
     def reference(self) -> str:
@@ -113,8 +117,15 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
         mentions = _in_both(self.mentions, current.mentions)
         return msgspec.structs.replace(
             self, labels=labels, codes=codes, patients=patients, mentions=mentions, matter=None,
-            inline=_alike(self.inline, current.inline),
+            inline=_alike(self.inline, current.inline), holding=self.holding & current.holding,
         )  # fmt: skip
+
+    def held_by(self, holders: tuple["Envelope", ...]) -> "Envelope":
+        """The same Binary, about the patients of the documents that hold it; about nobody known where none does."""
+        about = [one.patients for one in holders]
+        told = [one for one in about if one is not None]
+        patients = frozenset().union(*told) if holders and len(told) == len(about) else None
+        return msgspec.structs.replace(self, holders=holders, patients=patients)
 
     def inheriting(self, labels: frozenset[Coding]) -> "Envelope":
         """The same with more labels, of the whole and so of every part."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from proxy.fhir.compartment import SOURCES
 from proxy.fhir.content import nodes_of
+from proxy.fhir.envelope import UNTOLD
 from proxy.fhir.mentions import mention
 
 DOCUMENTS = frozenset({"Composition", "DocumentManifest", "DocumentReference"})
@@ -28,7 +29,10 @@ def sources_of(
         if not _is_own(element)
         for node in nodes_of(element)
     )
-    return frozenset(one for one in found if one and one.partition("/")[0] in (*DOCUMENTS, "?"))
+    told = frozenset(one for one in found if one.partition("/")[0] in DOCUMENTS)
+    # A Binary is to be treated as what its context is, so that there every other resource is one that cannot be told.
+    others = found - told - {""} if rtype == "Binary" else found & {UNTOLD}
+    return told | {UNTOLD} if others else told
 
 
 def _listed(value: Any) -> list[Any]:

@@ -1,0 +1,58 @@
+import pytest
+
+from proxy.decision.held import decide_held
+from proxy.decision.model import Decision, Obligations, Reason, Redaction, Verdict
+from proxy.fhir.coding import Effect
+from proxy.fhir.envelope import Envelope
+from tests.situations import envelope_of
+
+NO = Reason("label", Verdict.DENY, "masked")
+PERMIT = Decision(Effect.PERMIT, confidentiality="N", consents=frozenset({"Consent/a"}))
+DECISIONS = {
+    "N": PERMIT,
+    "R": Decision(Effect.PERMIT, confidentiality="R", consents=frozenset({"Consent/b"})),
+    "deny": Decision(Effect.DENY, (NO,)),
+    "*": Decision(Effect.PERMIT, (), Obligations(frozenset({Redaction("remove", "*.text")}))),
+    "own": Decision(
+        Effect.PERMIT, (), Obligations(frozenset({Redaction("cut", "Observation.note[0]")}))
+    ),
+    "of others": Decision(
+        Effect.PERMIT,
+        (),
+        Obligations(frozenset({Redaction("remove", "Patient.name")})),
+        confidentiality="N",
+    ),
+}
+
+CASES = [
+    (["N"], True, "N"),
+    (["N", "R"], True, "R"),
+    (["N", "deny"], False, ""),
+    (["deny", "R"], False, ""),
+    (["*"], False, ""),
+    (["own"], False, ""),
+    (["N", "own"], False, ""),
+]
+
+
+@pytest.mark.parametrize(("holders", "permitted", "confidentiality"), CASES)
+def test_a_binary_leaves_where_every_document_that_holds_it_does(
+    holders: list[str], permitted: bool, confidentiality: str
+) -> None:
+    def decide(holder: Envelope) -> Decision:
+        return DECISIONS[holder.last_updated]
+
+    documents = (envelope_of({"meta": {"lastUpdated": one}}) for one in holders)
+    decision = decide_held(envelope_of({}).held_by(tuple(documents)), decide)
+    assert decision.permits is permitted
+    assert decision.confidentiality == confidentiality
+    if permitted:
+        assert len(decision.consents) == len(holders)
+    else:
+        assert decision.reasons
+
+
+def test_what_is_redacted_in_other_types_hides_no_binary() -> None:
+    document = envelope_of({"meta": {"lastUpdated": "of others"}})
+    decision = decide_held(envelope_of({}).held_by((document,)), lambda _: DECISIONS["of others"])
+    assert decision.permits
