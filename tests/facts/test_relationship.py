@@ -156,7 +156,7 @@ def test_general_practitioners_may_be_persons_roles_and_organisations() -> None:
 def test_only_professionals_and_organisations_treat_whoever_the_record_names(
     node: dict[str, Any], found: bool
 ) -> None:
-    patient = {"resourceType": "Patient", "id": "p1", "generalPractitioner": [node]}
+    patient: dict[str, Any] = {"id": "p1", "generalPractitioner": [node]}
     team = TEAM | {"participant": [{"member": node}]}
     assert bool(memberships_of_general_practitioner(patient, READING)) is found
     assert bool(memberships_of_care_team(team, READING)) is found
