@@ -203,6 +203,48 @@ def test_a_case_that_comes_out_otherwise_is_named_with_its_line(tmp_path: Path, 
     assert ran.err.startswith(f"{tmp_path / 'tests' / 'cases.yaml'}:10: doctor · read · plain")
 
 
+SHADOWED = """\
+  - id: team-again
+    effect: permit
+    target: {principal: {relationship: [care-team], role: [physician]}, consent: [permit], purpose: [TREAT]}
+"""
+
+
+def test_check_names_a_rule_that_changes_nothing_and_what_shadows_it(
+    tmp_path: Path, run: Run
+) -> None:
+    policy = packs.POLICY.replace(
+        "rules:", "unlabelled: N\ndefault_purpose: {practitioner: TREAT}\nrules:"
+    )
+    good = run("check", packs.write(tmp_path / "good", policy=policy))
+    assert good.code == 0, good.err
+    packs.write(tmp_path / "house", policy=policy + SHADOWED)
+    ran = run("check", tmp_path / "house")
+    assert ran.code == 1
+    file = tmp_path / "house/policy.yaml"
+    assert (
+        f"{file}:16: rule `team-again` is shadowed, it adds nothing to `team` ({file}:7)" in ran.err
+    )
+
+
+def test_check_notes_a_campaign_that_is_over_and_does_not_refuse_it(
+    tmp_path: Path, run: Run
+) -> None:
+    policy = packs.POLICY.replace("rules:", "unlabelled: N\nrules:")
+    past = packs.CAMPAIGN.replace("2026-10-15", "2020-10-15").replace("2027-01-31", "2021-01-31")
+    cases = packs.CAMPAIGN_CASES.replace("2026-", "2020-").replace("2027-", "2021-")
+    packs.write(tmp_path, policy=policy + past)
+    (tmp_path / "tests/campaign.yaml").write_text(cases)
+    ran = run("check", tmp_path)
+    assert ran.code == 0, ran.err
+    note, line = ran.out.splitlines()
+    assert (
+        note
+        == f"{tmp_path}/policy.yaml:22: note: campaign `winter` ended with 2021-01-31; take `nurses-vaccinate` out"
+    )
+    assert "3 rules" in line
+
+
 def test_a_rule_without_a_case_is_named_where_it_stands(tmp_path: Path, run: Run) -> None:
     policy = packs.POLICY.replace("rules:", "unlabelled: N\nrules:")
     cases = packs.CASES.replace('  masked: {type: Observation, label: ["fr#MASQUE_PS"]}\n', "")

@@ -165,7 +165,7 @@ def check(
 ) -> None:
     """Check policy files against their schema and each other, and run their test cases."""
     with refusing(NOT_IN_ORDER, str(policy_dir)):
-        say(policies.examined(policy_dir))
+        say(policies.examined(policy_dir, time.time()))
         if against is None and journal is None:
             return
         if against is None or journal is None:
