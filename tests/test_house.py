@@ -20,6 +20,9 @@ from proxy.app import start
 from proxy.cli.commands import app as command_line
 from proxy.cli.policies import examined
 from proxy.identity.development import development_keys, development_token
+from proxy.policy.labels import LabelFile
+from proxy.policy.model import Policy
+from proxy.policy.parse import parse
 from proxy.sandbox.samples import load_samples
 from proxy.sandbox.server import start_sandbox
 from proxy.sandbox.store import Store
@@ -310,12 +313,27 @@ async def test_the_gateway_yaml_of_the_readme_serves(tmp_path: Path) -> None:
 
 
 def test_the_worked_example_of_the_policies_page_is_in_order(tmp_path: Path) -> None:
-    policy, cases = fences((ROOT / "docs/policies.md").read_text(), "yaml")
+    policy, cases, *_ = fences((ROOT / "docs/policies.md").read_text(), "yaml")
     shutil.copytree(ROOT / "policies/baseline", tmp_path / "house")
     before = examined(tmp_path / "house")
     (tmp_path / "house/research.yaml").write_text(policy)
     (tmp_path / "house/tests/research.yaml").write_text(cases)
     assert cases_in(examined(tmp_path / "house")) - cases_in(before) == 3 * 4 * 3 * 5
+
+
+EXCERPTS: dict[str, tuple[type[Policy] | type[LabelFile], str]] = {
+    "break_glass": (Policy, 'policy: p\nversion: "1"\nsource: s\n'),
+    "handling": (LabelFile, "known: {}\n"),
+}
+"""What an excerpt begins with: the file it is from, and what that file needs besides."""
+
+
+def test_every_excerpt_of_the_policies_page_can_be_written() -> None:
+    _, _, *excerpts = fences((ROOT / "docs/policies.md").read_text(), "yaml")
+    assert excerpts
+    for excerpt in excerpts:
+        model, head = EXCERPTS[excerpt.partition(":")[0]]
+        parse("excerpt.yaml", head + excerpt, model)
 
 
 def cases_in(line: str) -> int:
