@@ -27,8 +27,8 @@ from proxy.facts.provision import MEANINGS
 from proxy.facts.relationship import Reading, identifiers_of
 from proxy.facts.resolve import Resolved, named_by, resolved
 from proxy.fhir.coding import Effect, Identifier
-from proxy.identity.claims import cx_of
 from proxy.identity.principal import Principal
+from proxy.identity.values import cx_of
 
 Patient = str | Identifier | None
 """`Patient/x`, a business identifier, or nobody who can be told."""

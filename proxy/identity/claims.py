@@ -11,31 +11,19 @@ b2b (`hl7-b2b`), standards AUTH-6, 17..23. Laws:
 """
 
 import dataclasses
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-import orjson
-
-from proxy.errors import CallerError, Refusal
-from proxy.fhir.coding import ACT_REASON, Coding, Identifier, coding_of
+from proxy.fhir.coding import Identifier
+from proxy.identity import values
 from proxy.identity.issuer import B2B, BPPC, IUA, ClaimPath, Profile, Requirement
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import Scopes, parse_scopes
 
 T = TypeVar("T")
 
-URI_SYSTEM = "urn:ietf:rfc:3986"
-
-_ID = r"(?!\.{1,2}\Z)[A-Za-z0-9\-.]{1,64}"
-_PATIENT_ID = re.compile(_ID)
-_FHIR_USER = re.compile(rf"(Patient|PractitionerRole|Practitioner|RelatedPerson)/{_ID}")
-# HL7 v2 CX with an OID as assigning authority: `543797436^^^&1.2.840.113619.6.197&ISO`.
-_CX = re.compile(r"([^^&]+)\^\^\^[^^&]*&([0-9]+(?:\.[0-9]+)+)&ISO")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_MAX_TEXT = 4096
 _MAX_SECONDS = 1e11
 
 _KINDS: Mapping[str, PrincipalKind] = MappingProxyType(
@@ -59,123 +47,16 @@ class Claims:
     payload: Mapping[str, object]
 
 
-def _bad(path: Sequence[str], wrong: str) -> CallerError:
-    return CallerError(Refusal.BAD_TOKEN, f"claim `{'.'.join(path)}` {wrong}")
-
-
-# ------------------------------------------------------------------------------------------ readers of one value
-
-
-class _WrongError(Exception):
-    """A claim that is not what it must be; the message names no value."""
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT or _CONTROL.search(value):
-        raise _WrongError("must be a string of printable characters")
-    return value
-
-
-def _scope_text(value: object) -> str:
-    if not isinstance(value, str):  # T-171: an array of scopes is no scope
-        raise _WrongError("must be one string of scopes separated by spaces")
-    return value
-
-
-def _patient(value: object) -> str:
-    if _PATIENT_ID.fullmatch(_text(value)) is None:
-        raise _WrongError("must be one FHIR id")
-    return f"Patient/{value}"
-
-
-def _coding(value: object) -> Coding:
-    """Read a Coding object, `system#code`, or a bare code (AUTH-22)."""
-    match value:
-        case {"code": code, **members}:
-            system = members.get("system")
-            return coding_of(None if system is None else _text(system), _text(code))
-        case str():
-            system, hash_sign, code = _text(value).rpartition("#")
-            if hash_sign and not (system and code):
-                raise _WrongError("must be codes or `system#code`")
-            return coding_of(system, code)
-        case _:
-            raise _WrongError("must hold Codings with a code")
-
-
-def _codings(value: object) -> frozenset[Coding]:
-    if not isinstance(value, list):
-        raise _WrongError("must be an array")
-    return frozenset(map(_coding, value))
-
-
-def _purposes(value: object) -> frozenset[str]:
-    """Read codes of v3-ActReason; a purpose of another system stays visible as `system#code` and equals none of them."""
-    return frozenset(
-        code if system in {"", ACT_REASON} else f"{system}#{code}"
-        for system, code in _codings(value)
-    )
-
-
-def _organization(value: object) -> Identifier:
-    return Identifier(URI_SYSTEM, _text(value))
-
-
-def _patient_identifier(value: object) -> Identifier:
-    """Read a CX with an OID, or any other identifier as it stands."""
-    return cx_of(_text(value)) or Identifier("", _text(value))
-
-
-def cx_of(text: str) -> Identifier | None:
-    """Give the identifier that an HL7 v2 CX with an OID as assigning authority means; None for any other text."""
-    written = _CX.fullmatch(text)
-    return Identifier(f"urn:oid:{written[2]}", written[1]) if written else None
-
-
-def _version_one(value: object) -> str:
-    if value != "1":
-        raise _WrongError('must be "1"')
-    return "1"
-
-
-def _object_text(value: object) -> str:
-    if not isinstance(value, dict):
-        raise _WrongError("must be an object")
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-# Read for their types alone.
+# Read for their types alone (AUTH-17: a member of the wrong type is an error, whether we need it or not).
 _TYPED: tuple[tuple[tuple[str, ...], Callable[[object], object]], ...] = (
-    ((*IUA, "home_community_id"), _text),
-    ((*BPPC, "doc_id"), _text),
-    ((*BPPC, "acp"), _text),
-    ((*B2B, "version"), _version_one),
+    ((*IUA, "home_community_id"), values.oid_of),
+    ((*BPPC, "doc_id"), values.uri_of),
+    ((*BPPC, "acp"), values.uri_of),
+    ((*B2B, "version"), values.version_one_of),
+    ((*B2B, "subject_id"), values.text_of),
+    ((*B2B, "consent_policy"), values.uris_of),
+    ((*B2B, "consent_reference"), values.uris_of),
 )
-
-
-# ------------------------------------------------------------------------------------------ finding the values
-
-
-def _find(payload: Mapping[str, object], steps: Sequence[str]) -> tuple[object, ...]:
-    """Give the value at a path as a tuple of one, or nothing; whatever stands above it must be an object."""
-    found: object = payload
-    for depth, step in enumerate(steps):
-        if not isinstance(found, Mapping):
-            raise _bad(steps[:depth], "must be an object")
-        if step not in found:
-            return ()
-        found = found[step]
-    return (found,)
-
-
-def _read(
-    payload: Mapping[str, object], path: ClaimPath, reader: Callable[[object], T]
-) -> Iterator[T]:
-    for value in _find(payload, path.steps):
-        try:
-            yield reader([value] if path.lone and not isinstance(value, list) else value)
-        except _WrongError as wrong:
-            raise _bad(path.steps, str(wrong)) from None
 
 
 class _Reading(NamedTuple):
@@ -189,7 +70,7 @@ class _Reading(NamedTuple):
         return [
             value
             for path in self.profile.paths[name]
-            for value in _read(self.payload, path, reader)
+            for value in values.read(self.payload, path, reader)
         ]
 
     def first(self, name: str, reader: Callable[[object], T]) -> T | None:
@@ -199,27 +80,18 @@ class _Reading(NamedTuple):
 
 def _require(payload: Mapping[str, object], requirements: tuple[Requirement, ...]) -> None:
     for within, members in requirements:
-        for above in _find(payload, within):
+        for above in values.find(payload, within):
             missing = [one for one in members if not isinstance(above, Mapping) or one not in above]
             if missing:
-                raise _bad((*within, missing[0]), "is required")
+                raise values.bad_claim((*within, missing[0]), "is required")
 
 
 def _require_types(payload: Mapping[str, object]) -> None:
     for steps, reader in _TYPED:
-        list(_read(payload, ClaimPath(steps), reader))
+        list(values.read(payload, ClaimPath(steps), reader))
 
 
 # ------------------------------------------------------------------------------------------ what the values mean
-
-
-def _reference_of(fhir_user: str, bases: Sequence[str]) -> str | None:
-    """Give `Type/id` of a fhirUser that is relative or under one of our base URLs; None for anybody else's."""
-    for base in bases:
-        if fhir_user.startswith(f"{base}/"):
-            fhir_user = fhir_user[len(base) + 1 :]
-            break
-    return fhir_user if _FHIR_USER.fullmatch(fhir_user) else None
 
 
 def _kind_of(principal: Principal, claims_user: bool, profile: Profile) -> PrincipalKind:
@@ -250,31 +122,36 @@ def _scopes_in_context(scopes: Scopes, kind: PrincipalKind, patient: str | None)
 
 def _principal(claims: Claims, reading: _Reading) -> Principal:
     """Everything the claims say, before kind and context are settled."""
-    fhir_user = reading.first("fhir_user", _text)
-    providers = reading.every("provider_identifier", _text)
+    fhir_user = reading.first("fhir_user", values.text_of)
+    providers = reading.every("provider_identifier", values.text_of)
     return Principal(
         issuer=claims.issuer,
         subject=claims.subject,
-        client_id=next(iter(reading.every("client_id", _text)), ""),
+        client_id=next(iter(reading.every("client_id", values.text_of)), ""),
         token_id=claims.token_id,
         kind=PrincipalKind.UNKNOWN,
-        scopes=parse_scopes(next(iter(reading.every("scope", _scope_text)), "")),
+        scopes=parse_scopes(next(iter(reading.every("scope", values.scopes_of)), "")),
         expires_at=claims.expires_at,
         fhir_user=None
         if fhir_user is None
-        else _reference_of(fhir_user, reading.profile.fhir_bases),
-        name=reading.first("name", _text),
-        patient=reading.first("patient", _patient),
-        roles=frozenset().union(*reading.every("roles", _codings)),
-        purposes=frozenset().union(*reading.every("purposes", _purposes)),
+        else values.reference_of(fhir_user, reading.profile.fhir_bases),
+        name=reading.first("name", values.text_of),
+        patient=reading.first("patient", values.patient_of),
+        roles=frozenset().union(*reading.every("roles", values.codings_of)),
+        purposes=frozenset().union(*reading.every("purposes", values.purposes_of)),
         identifiers=frozenset(
             Identifier(reading.profile.provider_system, one) for one in providers
         ),
-        organization=reading.first("organization", _organization),
-        organization_name=reading.first("organization_name", _text),
-        on_behalf_of=reading.first("on_behalf_of", _text),
-        patient_identifier=reading.first("patient_identifier", _patient_identifier),
-        pcf=next(_read(claims.payload, ClaimPath(("extensions", "ihe_pcf")), _object_text), None),
+        organization=reading.first("organization", values.organization_of),
+        organization_name=reading.first("organization_name", values.text_of),
+        on_behalf_of=reading.first("on_behalf_of", values.text_of),
+        patient_identifier=reading.first("patient_identifier", values.patient_identifier_of),
+        pcf=next(
+            values.read(
+                claims.payload, ClaimPath(("extensions", "ihe_pcf")), values.object_text_of
+            ),
+            None,
+        ),
     )
 
 
@@ -284,7 +161,7 @@ def principal_of(claims: Claims, profile: Profile) -> Principal:
     _require_types(claims.payload)
     reading = _Reading(claims.payload, profile)
     said = _principal(claims, reading)
-    kind = _kind_of(said, bool(reading.every("fhir_user", _text)), profile)
+    kind = _kind_of(said, bool(reading.every("fhir_user", values.text_of)), profile)
     scopes = _scopes_in_context(said.scopes, kind, said.patient)
     return dataclasses.replace(said, kind=kind, scopes=scopes)
 
@@ -296,11 +173,14 @@ def claims_of(payload: Mapping[str, object], digest: str) -> Claims:
     """
     expires_at = number_of(payload, "exp")
     if expires_at is None:
-        raise _bad(("exp",), "is required")
-    named = {one: tuple(_read(payload, ClaimPath((one,)), _text)) for one in ("iss", "sub", "jti")}
+        raise values.bad_claim(("exp",), "is required")
+    named = {
+        one: tuple(values.read(payload, ClaimPath((one,)), values.text_of))
+        for one in ("iss", "sub", "jti")
+    }
     for one in ("iss", "sub"):
         if not named[one]:
-            raise _bad((one,), "is required")
+            raise values.bad_claim((one,), "is required")
     token_id = named["jti"][0] if named["jti"] else digest
     return Claims(named["iss"][0], named["sub"][0], token_id, expires_at, payload)
 
@@ -313,4 +193,4 @@ def number_of(payload: Mapping[str, object], name: str) -> float | None:
     # A bool is an int to Python, and not to RFC 7519; beyond year 5138 some clock library overflows (T-169).
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_SECONDS:
         return float(value)
-    raise _bad((name,), "must be a number of seconds")
+    raise values.bad_claim((name,), "must be a number of seconds")
