@@ -59,6 +59,17 @@ def test_what_is_denied_by_its_own_labels_is_denied_as_a_whole() -> None:
     assert not decision.obligations.redactions
 
 
+def test_an_element_is_judged_by_the_labels_of_the_resource_too() -> None:
+    asked: list[frozenset[Coding]] = []
+
+    def judge(envelope: Envelope) -> Decision:
+        asked.append(envelope.labels)
+        return Decision(Effect.PERMIT)
+
+    decide_inline(envelope_of({}), INLINE, judge)
+    assert asked == [{N}, {N, R}, {N, V}]
+
+
 PATHS: list[tuple[Steps, str]] = [
     (("valueString",), "Observation.valueString"),
     (("component", 1, "valueQuantity"), "Observation.component[1].valueQuantity"),
