@@ -46,7 +46,7 @@ bench: $(STAMP) ## measure CPU per request against a bare pass-through proxy
 $(NODE_STAMP): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 	@command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
 	  || { echo "make interop needs Node.js 20.19 or newer with npm on the path: install it (https://nodejs.org)" >&2; exit 1; }
-	cd $(CLIENTS) && npm ci --silent --no-progress
+	cd $(CLIENTS) && npm ci --loglevel=error --no-progress
 	@touch $(NODE_STAMP)
 
 $(PYTHON_STAMP): $(CLIENTS)/requirements.txt | $(STAMP)
