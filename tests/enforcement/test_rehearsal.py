@@ -31,6 +31,7 @@ from tests.stage import (
     Json,
     Stage,
     Upstream,
+    bundle,
     claims_of,
     serving,
     staged,
@@ -294,3 +295,26 @@ async def test_a_page_that_fails_ends_the_list_and_is_said_to_follow(scene: Scen
 async def test_a_refused_list_is_one_page(scene: Scene) -> None:
     told = await scene.whole("insurer", "GET /Patient")
     assert (told.status, told.pages, told.more, told.upstream) == (403, 1, False, ())
+
+
+async def test_what_a_rehearsal_finds_is_not_counted(scene: Scene) -> None:
+    label = {"system": "http://example.org/odd", "code": "ODD"}
+    odd: Json = {
+        "resourceType": "Observation", "id": "odd", "status": "final", "code": {"text": "x"},
+        "subject": {"reference": "Patient/camille"}, "meta": {"security": [label]},
+    }  # fmt: skip
+    whole, scene.upstream.world = scene.upstream.world, world_of(bundle(odd))
+    try:
+        counted = []
+        for real in (False, True):
+            if real:
+                await scene.stage.ask("Observation/odd", "care-team-physician")
+            else:
+                await scene.told("care-team-physician", "GET /Observation/odd")
+            lines = (await scene.stage.metrics()).splitlines()
+            counted.append(
+                [one for one in lines if 'kind="unknown-label"' in one and "_total" in one]
+            )
+    finally:
+        scene.upstream.world = whole
+    assert [found[0].rpartition(" ")[2] for found in counted] == ["0.0", "1.0"]
