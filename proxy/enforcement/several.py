@@ -40,7 +40,9 @@ hidden matches would use up `paging.max_upstream_pages` and so show itself as a 
 
 async def search(hearing: Hearing) -> Answer:
     """Visible matches and the visible includes that belong to them."""
-    limited = narrow(_asked(hearing), hearing.case, hearing.house.definitions)
+    limited = narrow(
+        _asked(hearing), hearing.case, hearing.house.definitions, hearing.house.public_url
+    )
 
     async def sort(frame: Frame, body: bytes) -> Sorted:
         """Every entry is judged alone; upstream's own remarks (mode `outcome`) are not ours to pass on."""
@@ -238,11 +240,10 @@ def _links(hearing: Hearing, page: Page) -> list[tuple[str, str]]:
 def _sealed(hearing: Hearing, page: Page, following: Position) -> str:
     """The link to what follows. INVARIANT: it does not outlive a break-glass grant that a page so far needed."""
     house, request = hearing.house, hearing.request
-    needed = _grants_of(page)
-    held = {grant.id for grant in needed if not grant.trusted}
+    held = {grant.id for grant in _grants_of(page) if not grant.trusted}
     cursor = Cursor(
         binding=binding_of(hearing.case.principal, hearing.case.compiled.policies.digest),
-        expires=min([hearing.now + house.paging.ttl_s, *(grant.expires for grant in needed)]),
+        expires=hearing.now + house.paging.ttl_s,
         target=following.target,
         skip=following.skip,
         path=path_of(request),

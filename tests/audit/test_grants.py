@@ -121,6 +121,10 @@ async def test_an_index_that_points_elsewhere_opens_nothing(
         )
         with pytest.raises(OwnError):
             grants.open_of(HOLDER, 150, 5)
+        await record(journal, STARTED)
+        other.execute("UPDATE break_glass SET started_in = 2 WHERE id = 'g9'")
+        with pytest.raises(OwnError):
+            grants.open_of(HOLDER, 150, 5)
         other.execute("UPDATE break_glass SET started_in = 77")
     other.close()
     assert grants.open_of(HOLDER, 150, 5) == ()

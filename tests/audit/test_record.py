@@ -1,10 +1,11 @@
 import pytest
 
-from proxy.audit.entry import Notice
-from proxy.audit.record import LONGEST_TARGET, MOST_FINDINGS, Record, actor_of
+from proxy.audit.entry import GrantAct, Notice
+from proxy.audit.record import LONGEST_TARGET, MOST_FINDINGS, Record, actor_of, note_of
 from proxy.decision.model import Decision, Obligations, Reason, Verdict
 from proxy.errors import CallerError, Refusal
 from proxy.facts.finding import FindingKind
+from proxy.facts.grant import Grant, Holder
 from proxy.fhir.coding import Coding, Effect, Identifier
 from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
 from proxy.identity.principal import Principal, PrincipalKind
@@ -172,3 +173,28 @@ def test_findings_are_kept_once_and_are_bounded() -> None:
     for number in range(2 * MOST_FINDINGS):
         kept.find(FindingKind.UNKNOWN_LABEL, f"urn:x#{number}")
     assert len(kept.entry(404).findings) == MOST_FINDINGS
+
+
+GRANT = Grant("g", Holder("i", "s", "c"), "Patient/a", 1.0, 2.0, "sys#code")
+UNDER = Decision(Effect.PERMIT, grants=(GRANT,))
+
+
+def test_a_grant_is_used_where_something_left_because_of_it() -> None:
+    kept = record()
+    kept.touch("Patient/a", "withheld", UNDER, ("Patient/a",), ())
+    assert kept.entry(200).grants == ()
+    kept.touch("Patient/a", "disclosed", UNDER, ("Patient/a",), ())
+    kept.touch("Observation/b", "redacted", UNDER, ("Patient/a",), ())
+    [note] = kept.entry(200).grants
+    assert note == note_of(GRANT, GrantAct.USED)
+    assert {one.why for one in kept.entry(200).notices} == {"break-glass-use"}
+    assert [one.recipient for one in kept.entry(200).notices] == ["patient", "privacy-officer"]
+    assert kept.entry(200).decisions[0].grants == ("g",)
+
+
+def test_of_a_request_that_was_not_answered_nothing_became_of_any_grant() -> None:
+    kept = record()
+    kept.grants.append(note_of(GRANT, GrantAct.STARTED))
+    kept.use([GRANT])
+    assert [kept.entry(status).grants for status in (403, 503)] == [(), ()]
+    assert [one.act for one in kept.entry(200).grants] == [GrantAct.STARTED, GrantAct.USED]

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from proxy.decision.model import Decision
 from proxy.facts.grant import Grant, by_patient, holder_of
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Facts, Membership, PatientFacts
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
-from proxy.fhir.envelope import Envelope
+from proxy.fhir.envelope import Envelope, Inline, Part
 from proxy.identity.principal import Principal
 from proxy.identity.scopes import parse_scopes
 from proxy.policy.load import load
@@ -362,3 +363,36 @@ def test_memberships_are_no_grants() -> None:
     tie = Membership("break-glass", Actor("Practitioner/dr-outis"), ALWAYS, "CareTeam/forged")
     facts = Facts(closure_of(WHO), NOW, {"Patient/p": PatientFacts("Patient/p", (), (tie,))})
     assert not decide_resource(case_of(), OBSERVATION, facts).permits
+
+
+ELEMENTS = """\
+policy: ward
+version: "1"
+source: house rule
+unlabelled: N
+break_glass: {may_open: {kind: [practitioner]}, reasons: ["fr#URGENCE"], ceiling: V}
+rules:
+  - id: all
+    effect: permit
+    target: {principal: {kind: [practitioner]}, resource: {type: [Observation]}}
+  - id: not-above
+    effect: deny
+    tag: high
+    target: {resource: {confidentiality_above: N}}
+  - id: emergency
+    effect: permit
+    lifts: [high]
+    target: {principal: {relationship: [break-glass]}}
+"""
+
+
+def test_one_element_that_only_a_grant_opens_is_a_use_of_it(tmp_path: Path) -> None:
+    compiled = compile_policies(load(packs.write(tmp_path, policy=ELEMENTS)))
+    restricted = Part(("note", 0), frozenset({Coding(CONFIDENTIALITY, "R")}))
+    what = msgspec.structs.replace(OBSERVATION, inline=Inline(frozenset(), (restricted,)))
+    without = decide_resource(case_of(compiled=compiled), what, facts_of(WHO))
+    assert without.permits
+    assert {one.operator for one in without.obligations.redactions} == {"cut"}
+    decision = decided(what=what, compiled=compiled)
+    assert not decision.alters
+    assert [one.id for one in decision.grants] == ["g-Patient/p"]

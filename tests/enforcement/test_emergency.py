@@ -27,6 +27,8 @@ from tests.emergencies import (
     set_clock,
     values,
 )  # fmt: skip
+from tests.facts.consents import permit, r4
+from tests.policy import packs
 from tests.stage import ISSUER, NOW, ROOT, Stage, Upstream, bundle, serving, staged, world_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -479,3 +481,87 @@ DECLARING: dict[str, Any] = {
         }
     },
 }
+
+
+HOUSE = """\
+policy: ward
+version: "1"
+source: house rule
+unlabelled: N
+break_glass: {may_open: {kind: [practitioner]}, reasons: [act#ETREAT], ceiling: V}
+rules:
+  - id: consented
+    effect: permit
+    target: {principal: {kind: [practitioner]}, consent: [permit]}
+  - id: emergency
+    effect: permit
+    lifts: [consent]
+    target: {principal: {relationship: [break-glass]}, purpose: [BTG]}
+    redact: {remove: [Observation.value]}
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ward(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A house whose emergencies are redacted, and a patient who lets the first version of a result be seen only."""
+    folder = tmp_path_factory.mktemp("ward")
+    systems = f"systems:\n  act: {{system: {REASON['system']}}}\n"
+    terms = packs.TERMS.replace("systems:\n", systems)
+    policies = packs.write(folder / "policies", policy=HOUSE, terms=terms)
+    system = "http://loinc.org"
+    result = {
+        "resourceType": "Observation",
+        "id": "changed",
+        "status": "final",
+        "subject": {"reference": "Patient/p"},
+    }
+    versions = [
+        {**result, "code": {"coding": [{"system": system, "code": code}]}}
+        for code in ("1-0", "2-0")
+    ]
+    consent = r4(
+        permit(
+            {"code": [{"coding": [{"system": system, "code": "1-0"}]}]},
+        )
+    )
+    people = (
+        {"resourceType": "Patient", "id": "p"},
+        {**consent, "id": "c", "patient": {"reference": "Patient/p"}},
+    )
+    upstream = Upstream(world_of(bundle(*people, versions[0]), bundle(versions[1]), samples=False))
+    async with (
+        serving(upstream.respond) as url,
+        staged(folder, url, policies=policies) as stage,
+    ):
+        yield stage
+
+
+async def test_an_old_version_behind_a_current_one_that_only_a_grant_opens_is_a_use(
+    ward: Stage,
+) -> None:
+    assert (await ward.ask("Observation/changed/_history/1", DOCTOR)).status == 404
+    await open_glass(ward, DOCTOR, "Patient/p")
+    ward.entries()
+    assert (await ward.ask("Observation/changed/_history/1", DOCTOR)).status == 200
+    [entry] = ward.entries()
+    assert [one.act for one in entry.grants] == [GrantAct.USED]
+    assert {one.why for one in entry.notices} == {"break-glass-use"}
+    await close_glass(ward, DOCTOR, "Patient/p")
+
+
+async def test_what_is_redacted_under_a_grant_cannot_be_searched_under_it(ward: Stage) -> None:
+    guess = "Observation?value-quantity=5"
+    assert (await ward.ask(guess, DOCTOR)).status == 200
+    await open_glass(ward, DOCTOR, "Patient/p")
+    assert (await ward.ask(guess, DOCTOR)).status == 400
+    await close_glass(ward, DOCTOR, "Patient/p")
+
+
+async def test_where_nothing_is_enforced_no_grant_begins(tmp_path: Path, scene: Scene) -> None:
+    observing = "mode: observe\nobserve_acknowledged: answers leave unfiltered\n"
+    async with staged(tmp_path, scene.stage.upstream_url, more=observing) as stage:
+        await open_glass(stage, DOCTOR)
+        [entry] = stage.entries()
+    assert entry.would is not None
+    assert entry.would.status == 200
+    assert entry.grants == ()
