@@ -152,7 +152,7 @@ def _principals(case: Case, rtype: str) -> Iterator[tuple[Change, Principal]]:
     for purpose in sorted(purposes - case.purposes - {BREAK_GLASS}):
         stated = Change("purpose", f"the purpose of use {purpose} in the token")
         yield stated, replace(principal, purposes=frozenset({purpose}))
-    if not principal.scopes.levels_for(case.interaction, rtype):
+    if not principal.scopes.covers(case.interaction, rtype):
         scope = _scope(case, rtype)
         wider = Scopes(principal.scopes.granted | parse_scopes(scope).granted)
         yield Change("scope", f"the scope {scope} in the token"), replace(principal, scopes=wider)

@@ -65,9 +65,12 @@ def _about_somebody(case: Case, envelope: Envelope) -> Iterator[Reason]:
 
 def _outside_patient_context(case: Case, envelope: Envelope) -> Iterator[Reason]:
     """A `patient/` scope reaches one patient only (SMART; standards AUTH-19)."""
-    levels = case.principal.scopes.levels_for(case.interaction, envelope.type)
+    scopes = case.principal.scopes
+    levels = scopes.levels_where(case.interaction, envelope.type, envelope.holding)
     if not levels:
-        yield Reason("scope", Verdict.DENY, envelope.type, "no scope of the token covers this type")
+        yield Reason(
+            "scope", Verdict.DENY, envelope.type, "no scope of the token covers this resource"
+        )
     elif (
         levels == {"patient"}
         and not is_universal(case, envelope.type)

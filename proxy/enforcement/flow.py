@@ -16,6 +16,7 @@ from proxy.fhir.interaction import Answer, FhirRequest, Interaction, RawRequest,
 from proxy.fhir.outcome import answer_of
 from proxy.fhir.query import pairs_of
 from proxy.fhir.search import relative_url, request_of, with_parameters
+from proxy.identity.constrained import conditions_of
 from proxy.identity.principal import Principal
 from proxy.obligations.cursor import Cursor, binding_of, unseal
 from proxy.obligations.guard import guard
@@ -108,7 +109,10 @@ class Enforcement:
             raise CallerError(
                 Refusal.NOT_FOUND, "a page link under a break-glass grant that is over"
             )
-        return Hearing(house, raw, request, record, case, in_force.reader, start, link, grants)
+        reader = in_force.reader.under(
+            conditions_of(principal.scopes, house.definitions, house.public_url)
+        )
+        return Hearing(house, raw, request, record, case, reader, start, link, grants)
 
     async def _case(
         self, request: FhirRequest, record: Record, principal: Principal

@@ -7,7 +7,7 @@ none of the wanted codes has none of the wanted codings; only on a hit it is wal
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Union
 
@@ -16,6 +16,7 @@ import msgspec
 from proxy.fhir.codec import repeats
 from proxy.fhir.coding import Coding
 from proxy.fhir.compartment import OPAQUE
+from proxy.fhir.conditions import Condition, holding
 from proxy.fhir.content import Wanted, bears_marks, codings_of, may_hide, tree_of
 from proxy.fhir.doubles import may_repeat
 from proxy.fhir.envelope import Envelope, Inline, Matter, Resource, UnreadableError
@@ -63,6 +64,7 @@ class EnvelopeReader:
         self._exact = False
         """Whether anything in a resource may decide: then no member may stand twice anywhere."""
         self._mentions: frozenset[str] = frozenset()
+        self._conditions: Mapping[str, tuple[Condition, ...]] = {}
         self._matters: dict[object, Matter] = {}
 
     def wanting(
@@ -78,6 +80,18 @@ class EnvelopeReader:
         other._dated = self._dated or dates
         other._mentions = self._mentions | mentions
         other._exact = other._dated or bool(other._mentions)
+        return other
+
+    def under(self, conditions: Iterable[Condition]) -> "EnvelopeReader":
+        """A reader that also tells which of these conditions a resource fulfils; itself for none."""
+        by_type: dict[str, tuple[Condition, ...]] = {}
+        for one in conditions:
+            by_type[one.rtype] = (*by_type.get(one.rtype, ()), one)
+        if not by_type:
+            return self
+        other = object.__new__(EnvelopeReader)
+        other.__dict__.update(self.__dict__)
+        other._conditions = by_type
         return other
 
     def read(self, raw: Resource) -> Envelope:
@@ -123,7 +137,8 @@ class EnvelopeReader:
         if meta.tag and meta.is_of_a_part:
             raise UnreadableError("upstream gives only a part of the resource")
         data = bytes(raw)
-        opened = not (plain or self._is_plain(data))
+        conditions = self._conditions.get(plan.type, ())
+        opened = bool(conditions) or not (plain or self._is_plain(data))
         if (opened or self._exact or may_repeat(data, plan.heads)) and repeats(data):
             raise UnreadableError("a member stands twice")
         date = self._date(node, plan, meta) if self._dated else ""
@@ -168,7 +183,12 @@ class EnvelopeReader:
             mentions=self._mentioned(data) if self._mentions else None,
             inline=inline if inline.parts else None,
             sources=self._sources(node, plan, inner, data),
+            holding=self._holding(plan.type, data),
         )
+
+    def _holding(self, rtype: str, data: bytes) -> frozenset[tuple[str, str]]:
+        conditions = self._conditions.get(rtype)
+        return holding(tree_of(data), conditions, self.normal) if conditions else frozenset()
 
     def _sources(
         self, node: Any, plan: "Plan", inner: list[Envelope], data: bytes

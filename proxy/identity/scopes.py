@@ -4,9 +4,10 @@ Grammar of a resource scope (scopes-and-launch-context, railroad diagram):
 
     level "/" rtype "." perms      level patient|user|system, rtype a type or "*", perms of "cruds" in this order
     level "/" rtype "." v1         v1 read|write|"*", the same as rs, cud, cruds
+    … perms "?" name "=" value     constraints, joined by "&": all of them must hold for a resource (SCOPE-8)
 
-A scope with a constraint (`?category=...`) is not understood for now: it grants nothing, rather than too much
-(SCOPE-8). Nothing is ever half understood (SCOPE-2).
+Nothing is ever half understood (SCOPE-2): whether a constraint can be evaluated at all, `fhir.conditions` says, and one that
+cannot lets its scope grant nothing. Scopes are joined by OR (SCOPE-9).
 """
 
 import functools
@@ -15,6 +16,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from proxy.errors import CallerError
+from proxy.fhir.conditions import Constraint
+from proxy.fhir.query import pairs_of
 
 LEVELS = frozenset({"patient", "user", "system"})
 
@@ -56,8 +61,10 @@ _NO_LEVEL: frozenset[str] = frozenset()
 _URI_FORM = "http://smarthealthit.org/fhir/scopes/"
 _RESOURCE_SCOPE = re.compile(
     r"(?P<level>patient|user|system)/(?P<rtype>\*|[A-Z][A-Za-z]{1,63})\."
-    r"(?:(?P<v1>read|write|\*)|(?P<v2>(?=[cruds])c?r?u?d?s?))"
+    r"(?:(?P<v1>read|write|\*)|(?P<v2>(?=[cruds])c?r?u?d?s?)(?:\?(?P<query>[!-~]+))?)"
 )
+_CONSTRAINED_BY = re.compile("[a-z_][A-Za-z0-9_-]*")
+"""Names of search parameters; a modifier or chain is none."""
 # Scopes that SMART and OpenID define and that grant no resource: understood, and nothing to report.
 _OTHER_SCOPE = re.compile(
     r"openid|fhirUser|profile|email|address|phone|offline_access|online_access"
@@ -67,11 +74,13 @@ _OTHER_SCOPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ResourceScope:
-    """One understood resource scope: `level` patient|user|system, `rtype` a type or `*`, `permissions` a subset of `cruds`."""
+    """One resource scope: `level` patient|user|system, `rtype` a type or `*`, `permissions` a subset of `cruds`."""
 
     level: str
     rtype: str
     permissions: frozenset[str]
+    constraints: frozenset[Constraint] = frozenset()
+    """All of them must hold for a resource; empty: whatever it is."""
 
 
 _Levels = Mapping[tuple[str, str], frozenset[str]]
@@ -88,12 +97,16 @@ class Scopes:
     not_understood: tuple[str, ...] = ()
     _levels: _Levels = field(init=False, repr=False, compare=False)
     """(interaction, type or `*`) to levels, computed once: `levels_for` is asked at least once per request."""
+    constrained: frozenset[ResourceScope] = field(init=False, repr=False, compare=False)
+    """Those that hold for some resources only."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_levels", _levels_of(self.granted))
+        constrained = frozenset(scope for scope in self.granted if scope.constraints)
+        object.__setattr__(self, "constrained", constrained)
+        object.__setattr__(self, "_levels", _levels_of(self.granted - constrained))
 
     def levels_for(self, interaction: str, rtype: str = "") -> frozenset[str]:
-        """Give the levels (patient, user, system) whose scopes cover the interaction on the type; empty: refuse.
+        """Give the levels (patient, user, system) whose scopes cover the interaction on every resource of the type.
 
         `interaction` is a code of restful-interaction. Without a type only whole-system interactions are
         covered, and only by `*`.
@@ -106,6 +119,30 @@ class Scopes:
         if not rtype and interaction not in _SYSTEM_INTERACTIONS:
             return _NO_LEVEL
         return self._levels.get((interaction, "*"), _NO_LEVEL)
+
+    def constrained_for(self, interaction: str, rtype: str) -> tuple[ResourceScope, ...]:
+        """Give the scopes that cover the interaction on those resources of the type that fulfil their constraints."""
+        return tuple(
+            scope
+            for scope in self.constrained
+            if interaction in _interactions_of(scope)
+            and scope.rtype in (rtype, "*")
+            and _reaches(scope, interaction, rtype)
+        )
+
+    def levels_where(
+        self, interaction: str, rtype: str, holding: frozenset[Constraint]
+    ) -> frozenset[str]:
+        """Give the levels whose scopes cover the interaction on a resource that fulfils these constraints."""
+        always = self.levels_for(interaction, rtype)
+        if not self.constrained:
+            return always
+        found = self.constrained_for(interaction, rtype)
+        return always | {scope.level for scope in found if scope.constraints <= holding}
+
+    def covers(self, interaction: str, rtype: str) -> bool:
+        """Whether some scope covers the interaction on some resource of the type."""
+        return bool(self.levels_for(interaction, rtype) or self.constrained_for(interaction, rtype))
 
     def without(self, *levels: str) -> "Scopes":
         """Give the same scopes less those of some levels: a level without its context gives no access (AUTH-19)."""
@@ -141,8 +178,22 @@ def _resource_scope(text: str) -> ResourceScope | None:
     matched = _RESOURCE_SCOPE.fullmatch(text.removeprefix(_URI_FORM))
     if matched is None:
         return None
+    constraints = _constraints(matched["query"] or "")
+    if constraints is None:
+        return None
     permissions = matched["v2"] or V1_PERMISSIONS[matched["v1"]]
-    return ResourceScope(matched["level"], matched["rtype"], frozenset(permissions))
+    return ResourceScope(matched["level"], matched["rtype"], frozenset(permissions), constraints)
+
+
+def _constraints(query: str) -> frozenset[Constraint] | None:
+    """Read `name=value&…`, percent-encoded as in a search; None where it is no list of plain parameters."""
+    try:
+        pairs = pairs_of(query)
+    except CallerError:
+        return None
+    if not all(_CONSTRAINED_BY.fullmatch(name) for name, _ in pairs):
+        return None
+    return frozenset(pairs)
 
 
 def _not_understood(texts: Iterable[str]) -> tuple[str, ...]:

@@ -59,15 +59,30 @@ NOT_UNDERSTOOD = [
     "http://smarthealthit.org.evil/fhir/scopes/patient/Observation.rs", "urn:x:y", "__private", "btg", "launch/", "launch/Patient",
 ]  # fmt: skip
 
-# T-178: until constraints are evaluated on every resource, a constrained scope grants nothing.
-CONSTRAINED = [
-    "patient/Observation.rs?category=laboratory",
-    "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory",
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+# T-178: what of it can be evaluated, `fhir.conditions` says; a scope is fulfilled only where all its constraints are.
+CONSTRAINED = {
+    "patient/Observation.rs?category=laboratory": {("category", "laboratory")},
+    f"patient/Observation.rs?category={CATEGORY}|laboratory": {("category", f"{CATEGORY}|laboratory")},
+    "patient/Observation.rs?category=http%3A%2F%2Fx%7Cy": {("category", "http://x|y")},
+    "user/*.cruds?status=a&code=b": {("status", "a"), ("code", "b")},
+    "user/*.cruds?_tag=a&_tag=b": {("_tag", "a"), ("_tag", "b")},
+}  # fmt: skip
+
+WRONGLY_CONSTRAINED = [
     "patient/Observation.rs?category:not=laboratory",
-    "patient/Observation.rs?_filter=code",
     "patient/Observation.rs?patient.name=x",
+    "patient/Observation.rs?_has:Observation:patient:code=x",
     "patient/Observation.read?category=laboratory",
-    "user/*.cruds?_tag=a&_tag=b",
+    "patient/Observation.*?category=laboratory",
+    "patient/Observation.rs?category=",
+    "patient/Observation.rs?=x",
+    "patient/Observation.rs?category",
+    "patient/Observation.rs?category=%zz",
+    "patient/Observation.rs?category=%ff",
+    "patient/Observation.rs?category=a&",
+    "patient/Observation.rs?&category=a",
+    "patient/Observation.rs?category=a#b\u00e9",
 ]
 
 NO_RESOURCE = [
@@ -90,8 +105,33 @@ def test_anything_else_grants_nothing_and_is_reported(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", CONSTRAINED)
-def test_a_constrained_scope_grants_nothing_and_is_reported(text: str) -> None:
+def test_a_constrained_scope_covers_what_fulfils_all_its_constraints(text: str) -> None:
+    scopes, constraints = parse_scopes(text), frozenset(CONSTRAINED[text])
+    assert {scope.constraints for scope in scopes.granted} == {constraints}
+    assert scopes.levels_for("read", "Observation") == frozenset()
+    assert scopes.covers("read", "Observation")
+    assert scopes.levels_where("read", "Observation", constraints)
+    assert not scopes.levels_where("read", "Observation", frozenset())
+    assert not scopes.levels_where("read", "Observation", frozenset(list(constraints)[1:]))
+    assert not scopes.covers("update", "Patient") or "*" in text
+
+
+@pytest.mark.parametrize("text", WRONGLY_CONSTRAINED)
+def test_a_constraint_that_is_no_plain_parameter_lets_its_scope_grant_nothing(text: str) -> None:
     assert parse_scopes(text) == Scopes(frozenset(), (text,))
+
+
+def test_scopes_are_joined_by_or_whatever_their_constraints() -> None:  # SCOPE-9
+    scopes = parse_scopes("user/Observation.rs?category=lab user/Observation.r")
+    assert scopes.levels_for("read", "Observation") == {"user"}
+    assert scopes.levels_for("search-type", "Observation") == frozenset()
+    assert scopes.levels_where("search-type", "Observation", frozenset({("category", "lab")}))
+
+
+def test_a_constrained_star_never_writes_what_decisions_read() -> None:
+    scopes = parse_scopes("user/*.cruds?status=active")
+    assert not scopes.covers("update", "Consent")
+    assert scopes.covers("read", "Consent")
 
 
 @pytest.mark.parametrize("text", NO_RESOURCE)
@@ -100,7 +140,9 @@ def test_context_and_identity_scopes_grant_no_resource_and_are_no_surprise(text:
 
 
 def test_the_grammar_table_has_the_eighty_strings_the_threat_catalogue_asks_for() -> None:
-    assert len({*UNDERSTOOD, *NOT_UNDERSTOOD, *CONSTRAINED, *NO_RESOURCE}) >= 80
+    assert (
+        len({*UNDERSTOOD, *NOT_UNDERSTOOD, *CONSTRAINED, *WRONGLY_CONSTRAINED, *NO_RESOURCE}) >= 80
+    )
 
 
 def test_double_spaces_and_repetitions_change_nothing() -> None:

@@ -1,0 +1,103 @@
+"""Conditions of constrained scopes, held against one resource: what is fulfilled, and what cannot be told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.fhir.conditions import condition_of, holding
+from proxy.fhir.definitions import definitions_of
+from proxy.fhir.links import reference_of
+
+R4 = definitions_of("4.0.1")
+BASE = "https://gateway.example.org/fhir"
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+
+
+def holds(resource: object, name: str, value: str, rtype: str = "Observation") -> bool:
+    condition = condition_of(rtype, (name, value), R4, BASE)
+    assert condition is not None
+    told = holding(resource, [condition], lambda text: reference_of(text, (BASE,)))
+    return told == {(name, value)}
+
+
+LAB = {"category": [{"coding": [{"system": CATEGORY, "code": "laboratory"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("laboratory", True),
+        (f"{CATEGORY}|laboratory", True),
+        (f"{CATEGORY}|", True),
+        (f"{CATEGORY}/|laboratory", False),
+        ("vital-signs,laboratory", True),
+        ("vital-signs", False),
+        ("Laboratory", False),
+        ("|laboratory", False),
+        ("http://other|laboratory", False),
+        ("http://other|", False),
+        ("lab", False),
+    ],
+)
+def test_a_token_is_compared_by_system_and_code(value: str, expected: bool) -> None:
+    assert holds(LAB, "category", value) is expected
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "value"),
+    [
+        ({"status": "final"}, "status", "final"),
+        ({"code": {"coding": [{"code": "a"}, {"code": "b"}]}}, "code", "b"),
+        ({"identifier": [{"system": "urn:x", "value": "1"}]}, "identifier", "urn:x|1"),
+        ({"subject": {"reference": "Patient/p"}}, "subject", "Patient/p"),
+        ({"subject": {"reference": f"{BASE}/Patient/p"}}, "patient", "p"),
+        ({"valueCodeableConcept": {"coding": [{"code": "x"}]}}, "value-concept", "x"),
+    ],
+)
+def test_every_kind_of_token_and_reference_element_is_read(
+    resource: object, name: str, value: str
+) -> None:
+    assert holds(resource, name, value)
+    assert not holds({}, name, value)
+
+
+def test_a_boolean_is_a_token() -> None:
+    assert holds({"active": True}, "active", "true", "Patient")
+    assert not holds({"active": "true "}, "active", "true", "Patient")
+
+
+@pytest.mark.parametrize(
+    ("rtype", "name", "value"),
+    [
+        ("Observation", "date", "2024"),
+        ("Observation", "value-quantity", "5"),
+        ("Patient", "name", "x"),
+        ("Observation", "unheard-of", "x"),
+        ("Observation", "_security", "x"),
+        ("Observation", "_tag", "x"),
+        ("Observation", "code", "a||b"),
+        ("Observation", "code", ""),
+        ("Observation", "code", r"a\,b"),
+        ("Observation", "subject", "Device/../x"),
+        ("Patient", "phone", "1"),
+        ("Nothing", "code", "x"),
+        ("Observation", "combo-code-value-concept", "x"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_no_condition(rtype: str, name: str, value: str) -> None:
+    assert condition_of(rtype, (name, value), R4, BASE) is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["category", "coding", "code", "system", "reference", "subject"]), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(json_values)
+def test_any_tree_is_judged_and_what_is_broken_fulfils_nothing_by_itself(tree: object) -> None:
+    for name, value in (("category", "laboratory"), ("subject", "Patient/p")):
+        found = holds(tree, name, value)
+        assert not found or value.rpartition("/")[2] in str(tree)
