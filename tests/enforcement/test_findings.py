@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from proxy.decision.model import Decision, Reason, Verdict
 from proxy.enforcement.findings import report
@@ -142,3 +143,23 @@ async def test_a_caller_who_is_not_known_completely_is_a_finding(scene: Scene) -
     assert [kind for kind, _ in entry.findings] == ["incomplete-closure"]
     assert "Organization/double, Organization/double-2" in entry.findings[0][1]
     assert counted(await scene.stage.metrics(), "incomplete-closure") == 1
+
+
+@pytest.mark.parametrize("failing", ["Consent", "CareTeam", "RelatedPerson"])
+async def test_a_hidden_record_that_cannot_be_looked_up_hides_no_other(
+    scene: Scene, failing: str
+) -> None:
+    scene.upstream.world = world_of()
+
+    async def broken(request: web.BaseRequest) -> web.StreamResponse | None:
+        about = (
+            f"/fhir/{failing}?patient=" in request.raw_path and "Patient/noe" in request.raw_path
+        )
+        return web.Response(status=500) if about else None
+
+    heard = []
+    for override in (broken, None):
+        scene.upstream.override = override
+        reply = await scene.stage.ask("Observation?_count=500", "psychiatrist")
+        heard.append(reply.ids)
+    assert heard[0] == heard[1] != []
