@@ -300,6 +300,18 @@ def test_what_is_said_of_a_rule_that_changes_nothing(
     assert found == said
 
 
+def test_a_deny_that_only_doubt_makes_count_is_not_idle() -> None:
+    """Whoever is an insurer has it lifted; of whom it cannot be told, it keeps out."""
+    known = rule('{"id": "no-insurer", "effect": "deny", "tag": "t", "target": {"principal": {"role": ["insurer"]}}}')  # fmt: skip
+    lifting = rule('{"id": "lifting", "effect": "permit", "lifts": ["t"], "target": {"principal": {"role": ["insurer"]}}}')  # fmt: skip
+    anybody = rule('{"id": "anybody", "effect": "permit", "target": {"interaction": ["read"]}}')
+    policies = with_rules([known, lifting, anybody])
+    found = results(policies)["no-insurer"]
+    assert isinstance(found, Witness)
+    assert DOUBT_OF_CALLER in found.held
+    assert is_proof(policies, found)
+
+
 def test_without_a_ceremony_no_grant_is_open() -> None:
     bare = replace(with_rules([TEAM, GRANTED]), break_glass=None)
     assert isinstance(results(bare)["granted"], Idle)
