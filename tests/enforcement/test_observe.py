@@ -194,3 +194,26 @@ async def test_the_report_counts_by_rule_what_would_have_been_withheld(
 
 async def test_an_observing_gateway_says_so(stage: Stage) -> None:
     assert "proxy_observing 1.0" in await stage.metrics()
+
+
+@pytest.mark.parametrize("target", ["metadata", ".well-known/smart-configuration"])
+async def test_what_the_gateway_is_it_says_itself(
+    stage: Stage, upstream: Upstream, target: str
+) -> None:
+    upstream.calls.clear()
+    answer = await stage.ask(target, None)
+    assert answer.status in {200, 404}
+    assert {call.target for call in upstream.calls} <= {"/fhir/metadata"}
+    [entry] = stage.entries()
+    assert entry.would is None
+
+
+async def test_the_break_glass_ceremony_is_the_gateways_own(
+    stage: Stage, upstream: Upstream
+) -> None:
+    upstream.calls.clear()
+    sent = {"content-type": "application/fhir+json"}
+    await stage.ask("$break-glass", "care-team-physician", "POST", sent, b"{}")
+    assert upstream.calls == []
+    [entry] = stage.entries()
+    assert (entry.status, entry.would) == (400, None)
