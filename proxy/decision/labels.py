@@ -92,9 +92,10 @@ def _sources(
     envelope: Envelope, policies: PolicySet, places: Mapping[Coding, tuple[str, ...]]
 ) -> Iterator[tuple[Coding, str]]:
     """Every label that something states, normalised, and what states it."""
+    elsewhere = "a document it was made from" if envelope.sources else "the current version"
     for label in sorted(envelope.labels):
         normal = policies.terms.normalise(label)
-        for place in places.get(label, ("the current version",)):
+        for place in places.get(label, (elsewhere,)):
             yield normal, place
     for rule, code, added in policies.labels.rules_of(envelope.codes):
         for label in sorted(added):

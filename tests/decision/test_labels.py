@@ -91,3 +91,18 @@ def test_a_label_of_a_labelling_rule_is_told_with_the_rule_and_the_code() -> Non
     assert {one.origin for one in told} == {"labelling rule substance-use (code F10.2)"}
     effective = effective_labels(envelope_of(coded), BASELINE)
     assert {one.label for one in told} == {f"{one.system}#{one.code}" for one in effective.codings}
+
+
+@pytest.mark.parametrize(
+    ("elements", "origin"),
+    [
+        ({}, "the current version"),
+        ({"derivedFrom": [{"reference": "DocumentReference/d"}]}, "a document it was made from"),
+    ],
+)
+def test_a_label_that_the_resource_does_not_state_has_its_origin_too(
+    elements: dict[str, object], origin: str
+) -> None:
+    heir = envelope_of(elements).inheriting(frozenset({HIV}))
+    told = {one.label: one.origin for one in label_origins(heir, BASELINE, {})}
+    assert told[f"{HIV.system}#{HIV.code}"] == origin

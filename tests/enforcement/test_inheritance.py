@@ -1,6 +1,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import orjson
 import pytest
 
 from proxy.decision.labels import effective_labels
@@ -8,6 +9,7 @@ from proxy.enforcement.house import NoDocuments
 from proxy.enforcement.inheritance import UNKNOWN, heirs
 from proxy.facts.documents import Reading
 from proxy.fhir.coding import CONFIDENTIALITY, INLINE_LABEL, Coding
+from proxy.fhir.envelope import Envelope
 from tests.attacks.records import NURSE, PHYSICIAN, ZED, about, gateway
 from tests.situations import BASELINE, READER, envelope_of
 from tests.stage import Json
@@ -27,6 +29,26 @@ class Known:
     ) -> Mapping[str, frozenset[Coding] | None]:
         self.asked.append(set(references))
         return {"DocumentReference/d": V, "DocumentReference/lost": None}
+
+    async def holders(
+        self, binaries: Collection[str], reading: Reading
+    ) -> Mapping[str, tuple[Envelope, ...]]:
+        return {"Binary/held": (envelope_of({}),)} if "Binary/held" in binaries else {}
+
+
+def binary(own: str, **more: object) -> Envelope:
+    return READER.read(orjson.dumps({"resourceType": "Binary", "id": own, **more}))
+
+
+async def test_a_binary_is_given_the_documents_that_hold_it_with_its_own_labels() -> None:
+    labelled = {"meta": {"security": [{"system": CONFIDENTIALITY, "code": "V"}]}}
+    page = [binary("held", **labelled), binary("loose")]
+    held, loose = await heirs(page, Known(), READING)
+    assert held is not None
+    assert loose is not None
+    assert [one.labels for one in held.holders] == [V]
+    assert loose.holders == ()
+    assert loose.patients is None
 
 
 async def test_all_sources_are_asked_for_at_once_and_none_where_there_are_none() -> None:
