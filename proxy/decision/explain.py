@@ -57,9 +57,9 @@ UNREADABLE = Explanation(
 """Of an entry that is no resource."""
 
 
-def explain_request(case: Case, rtype: str) -> Explanation:
-    """May a request for this type of resource go up, and why."""
-    decision = decide_request(case, rtype)
+def explain_request(case: Case, rtype: str, *, granted: bool = False) -> Explanation:
+    """May a request for this type of resource go up, and why; `granted` as in `decide_request`."""
+    decision = decide_request(case, rtype, granted=granted)
     reasons = _reasons(decision, case.compiled.policies)
     changes = () if decision.permits else changes_of_request(case, rtype)
     return Explanation(decision.effect.value, reasons, changes=changes)

@@ -155,7 +155,13 @@ async def _played(house: House, principal: Principal, raw: RawRequest) -> tuple[
     )
     answer = await Enforcement(stage).answer(raw)
     [entry] = kept.entries
-    request = explain_request(cases.case, entry.type) if cases.case and entry.type else None
+    # What went up although the ordinary rules shut it out went up by a break-glass grant.
+    went_up = entry.refusal != Refusal.FORBIDDEN.value
+    request = (
+        explain_request(cases.case, entry.type, granted=went_up)
+        if cases.case and entry.type
+        else None
+    )
     rehearsal = Rehearsal(
         asked=f"{raw.method} {raw.target.removeprefix(house.base_path)}",
         caller=principal.fhir_user or principal.subject,

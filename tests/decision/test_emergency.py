@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from proxy.decision.case import Case, CompiledPolicies, compile_policies, open_case
 from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.emergency import CEILING, DENIED, NEVER, serves
+from proxy.decision.explain import explain_request
 from proxy.decision.model import Decision
 from proxy.facts.grant import Grant, by_patient, holder_of
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Facts, Membership, PatientFacts
@@ -280,6 +281,8 @@ def test_a_request_that_only_a_grant_can_serve_is_admitted_for_who_holds_one() -
     case = case_of(nurse, compile_policies(only))
     assert not decide_request(case, "Observation").permits
     assert decide_request(case, "Observation", granted=True).permits
+    assert explain_request(case, "Observation", granted=True).effect == "permit"
+    assert explain_request(case, "Observation").effect == "deny"
 
 
 def test_a_grant_admits_nothing_beyond_the_scopes() -> None:

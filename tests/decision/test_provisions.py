@@ -347,6 +347,25 @@ def test_break_glass_is_judged_by_what_names_it_first(
     assert verdict(*trees, asked=asked) is expected
 
 
+@pytest.mark.parametrize(
+    ("trees", "asked", "opposed"),
+    [
+        ((r4(deny(purpose("BTG"))),), BTG, True),
+        ((r4(permit(but=(deny(purpose("BTG")),))),), BTG, True),
+        ((r4(permit(purpose("TREAT"))), r4(deny(purpose("BTG")))), BTG, True),
+        ((r4(deny(purpose("TREAT"))),), BTG, False),
+        ((r4(deny()),), BTG, False),
+        ((r4(permit(purpose("BTG"))),), BTG, False),
+        ((r4(deny(purpose("BTG"))),), ASKED, False),
+    ],
+)
+def test_only_a_deny_that_names_break_glass_is_an_express_opposition(
+    trees: tuple[Json, ...], asked: Question, *, opposed: bool
+) -> None:
+    found = consent_verdict([read4(tree) for tree in trees], asked)
+    assert found.opposed is opposed
+
+
 # ---- several Consents ------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from yarl import URL
 from proxy.audit.entry import GrantAct
 from tests.emergencies import JSON, WHY, Clock, ending, opening, set_clock, values
 from tests.office import OFFICER, Office, opened
-from tests.stage import NOW, ROOT, Reply, authorization
+from tests.stage import NOW, ROOT, Reply, authorization, claims_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DOCTOR = "outside-clinician"
@@ -208,3 +208,15 @@ async def test_the_review_of_the_manual_works(scene: Scene) -> None:
         assert line in MANUAL
     [note] = re.findall(r"/break-glass/\$GRANT/review\" -d '([^']+)'", MANUAL)
     assert (await scene.office.ask(f"/break-glass/{grant}/review", note.encode())).status == 200
+
+
+async def test_an_explanation_of_a_caller_with_a_grant_is_one_under_the_grant(scene: Scene) -> None:
+    asked = {"claims": claims_of(DOCTOR), "request": "GET /Patient/noe"}
+    assert (await scene.office.ask("/explain", asked)).json["status"] == 404
+    await scene.opened()
+    told = (await scene.office.ask("/explain", asked)).json
+    assert told["status"] == 200
+    [patient] = told["resources"]
+    assert patient["explanation"]["effect"] == "permit"
+    assert "break-glass-reads" in [one["source"] for one in patient["explanation"]["reasons"]]
+    assert all(note.act is not GrantAct.USED for note in scene.office.entries()[-1].grants)

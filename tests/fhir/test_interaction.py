@@ -199,3 +199,22 @@ def test_the_accepted_paths_are_those_of_the_grammar(segments: list[str]) -> Non
     except CallerError:
         return
     assert f"/{path_of(found)}" == path
+
+
+@pytest.mark.parametrize("name", ["break-glass", "end-break-glass"])
+def test_the_ceremony_of_break_glass_is_an_operation_that_takes_a_resource(name: str) -> None:
+    headers = {"content-type": "application/fhir+json"}
+    asked = raw("POST", f"/fhir/${name}", headers=headers, body=b"{}")
+    assert understood(asked) == FhirRequest(Interaction.OPERATION, operation=name)
+    assert path_of(understood(asked)) == f"${name}"
+    assert refusal_of(raw("GET", f"/fhir/${name}")) is Refusal.METHOD
+    assert (
+        refusal_of(raw("POST", f"/fhir/Patient/p/${name}", headers=headers, body=b"{}"))
+        is Refusal.NOT_SUPPORTED
+    )
+
+
+def test_the_body_of_an_operation_adds_nothing_to_the_query() -> None:
+    headers = {"content-type": "application/fhir+json"}
+    asked = raw("POST", "/fhir/$break-glass", headers=headers, body=b"_format=xml")
+    assert understood(asked).operation == "break-glass"

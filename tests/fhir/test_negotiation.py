@@ -3,7 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import CallerError, Refusal
-from proxy.fhir.negotiation import accepts_json, is_json_format, refuse_body, refuse_headers
+from proxy.fhir.negotiation import (
+    Body,
+    accepts_json,
+    is_json_format,
+    is_resource,
+    refuse_body,
+    refuse_headers,
+)
 
 ACCEPTED = [
     "", "  ", "*/*", "application/*", "application/json", "application/fhir+json", "Application/FHIR+JSON",
@@ -80,6 +87,31 @@ def test_other_headers_are_let_be() -> None:
 )  # fmt: skip
 def test_a_form_in_utf_8_is_taken(content_type: str) -> None:
     refuse_body("POST", {"content-type": content_type}, b"a=b")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "taken"),
+    [
+        ("application/fhir+json", True),
+        ("Application/FHIR+JSON; charset=utf-8", True),
+        ("application/json", False),
+        ("application/fhir+json; charset=utf-16", False),
+        ("application/fhir+json, text/plain", False),
+        ("application/x-www-form-urlencoded", False),
+        ("", False),
+    ],
+)
+def test_a_resource_is_taken_as_fhir_json_where_one_is_wanted(
+    content_type: str, *, taken: bool
+) -> None:
+    headers = {"content-type": content_type}
+    assert is_resource(headers) is taken
+    if taken:
+        refuse_body("POST", headers, b"{}", Body.JSON)
+        return
+    with pytest.raises(CallerError) as caught:
+        refuse_body("POST", headers, b"{}", Body.JSON)
+    assert caught.value.refusal is Refusal.MEDIA_TYPE
 
 
 @pytest.mark.parametrize(
