@@ -33,7 +33,7 @@ check: $(STAMP) ## everything CI runs: format, lint, types, layers, policies, te
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	for pack in baseline us-part2 $(addprefix ihe-pcf/,basic-normal all-normal break-glass-only deny); do $(BIN)/python -m proxy check policies/$$pack || exit 1; done
+	for pack in baseline baseline/hospital us-part2 $(addprefix ihe-pcf/,basic-normal all-normal break-glass-only deny); do $(BIN)/python -m proxy check policies/$$pack || exit 1; done
 	$(MAKE) test
 
 fix: $(STAMP) ## format and repair what the linter can repair

@@ -3,13 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote_plus
 
 from proxy.fhir.interaction import RawRequest
 from proxy.identity.binding import Request
-from proxy.identity.issuer import Issuer, profile_of
+from proxy.identity.issuer import STRONG, Issuer, Strength, profile_of
 from proxy.identity.keys import KeySource, RotatingKeys
 from proxy.identity.principal import Principal
 from proxy.identity.supposed import supposed_principal
@@ -30,12 +30,17 @@ Post = Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[bytes]]
 """Port: the body that a form is answered with, given URL, form and headers; OSError where there is none."""
 
 
+Ask = Callable[[str, str], Awaitable[bytes]]
+"""Port: the body of userinfo, given URL and token; PermissionError where the token is refused, OSError where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """How issuers are reached: `fetch` for keys, `post` for introspection."""
+    """How issuers are reached: `fetch` for keys, `post` for introspection, `userinfo` with the caller's own token."""
 
     fetch: Callable[[str], Awaitable[bytes]]
     post: Post
+    userinfo: Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,19 @@ class Introspector:
         return await self.post(self.url, form, self.headers)
 
 
+@dataclass(frozen=True, slots=True)
+class UserinfoEndpoint:
+    """Asks one issuer who a person is (port `Userinfo`)."""
+
+    url: str
+    cache_s: float
+    get: Ask
+
+    async def ask(self, token: str) -> bytes:
+        """The body of the answer; PermissionError where the token is refused, OSError where there is none."""
+        return await self.get(self.url, token)
+
+
 def identifier_of(
     settings: Settings,
     env: Mapping[str, str],
@@ -71,7 +89,13 @@ def identifier_of(
         for one in settings.identity.issuers
         if one.jwks is not None
     }
-    verifier = TokenVerifier(issuers, keys, introspect=_introspector(settings, env, outside.post))
+    userinfo = {
+        one.issuer: UserinfoEndpoint(one.userinfo.url, one.userinfo.cache_s, outside.userinfo)
+        for one in settings.identity.issuers
+        if one.userinfo is not None
+    }
+    introspect = _introspector(settings, env, outside.post)
+    verifier = TokenVerifier(issuers, keys, introspect=introspect, userinfo=userinfo)
     public_url, base_path = bases[0] if bases else "", settings.listen.base_path
 
     async def identify(raw: RawRequest) -> Principal:
@@ -119,14 +143,45 @@ def smart_configuration_of(settings: Settings) -> bytes | None:
     return None
 
 
+_OAUTH_NAMES = {
+    "authorize": "authorization_endpoint",
+    "token": "token_endpoint",
+    "register": "registration_endpoint",
+    "manage": "management_endpoint",
+    "introspect": "introspection_endpoint",
+    "revoke": "revocation_endpoint",
+}
+"""Names of endpoints in the CapabilityStatement (SMART 1.0) and in gateway.yaml."""
+
+
+def oauth_endpoints_of(settings: Settings) -> dict[str, str]:
+    """The authorization server's endpoints as a CapabilityStatement names them; empty where no issuer says."""
+    stated = next((one.smart for one in settings.identity.issuers if one.smart), None)
+    written = stated.model_dump() if stated is not None else {}
+    return {
+        name: written[setting] for name, setting in _OAUTH_NAMES.items() if written.get(setting)
+    }
+
+
 def issuers_of(settings: Settings, bases: tuple[str, ...]) -> dict[str, Issuer]:
     """The trusted issuers, by name."""
     return {one.issuer: _issuer(one, bases) for one in settings.identity.issuers}
 
 
 def _issuer(one: IssuerSettings, bases: tuple[str, ...]) -> Issuer:
-    profile = profile_of(one.claims, bases)
+    profile = replace(
+        profile_of(one.claims, bases, system_clients=frozenset(one.system_clients)),
+        shared_accounts=frozenset(one.shared_accounts),
+        strength=_strength(one),
+    )
     return Issuer(one.issuer, one.audience, frozenset(one.algorithms), profile)
+
+
+def _strength(one: IssuerSettings) -> Strength:
+    """How its persons must have been identified."""
+    if one.userinfo is None:
+        return STRONG
+    return Strength(frozenset(one.userinfo.auth_modes), frozenset(one.userinfo.levels))
 
 
 def _key_fetch(

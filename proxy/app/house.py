@@ -5,7 +5,7 @@ import secrets
 import uuid
 from dataclasses import replace
 
-from proxy.app.callers import identifier_of, smart_configuration_of
+from proxy.app.callers import identifier_of, oauth_endpoints_of, smart_configuration_of
 from proxy.app.ground import Ground
 from proxy.app.upstream import Capability, facts_of, gatherer_of, searched_for
 from proxy.decision.case import CaseBook, CompiledPolicies
@@ -37,7 +37,11 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
         in_force=lambda: in_force,
         cases=CaseBook(),
         capability=Capability(
-            wires.data, ground.public_url, definitions.fhir_version, ground.clock
+            wires.data,
+            ground.public_url,
+            definitions.fhir_version,
+            ground.clock,
+            oauth_endpoints_of(settings),
         ),
         smart_configuration=smart_configuration_of(settings),
         definitions=definitions,

@@ -27,6 +27,7 @@ from proxy.wire.client import Reach, UpstreamClient, UpstreamReader, fetch_json,
 from proxy.wire.credentials import Fixed, posted
 from proxy.wire.passage import Passage
 from proxy.wire.sending import resource_sender, webhook_sender
+from proxy.wire.userinfo import userinfo_of
 
 CAPABILITY_TTL_S = 60.0
 
@@ -70,7 +71,10 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
         return await posted(lookups, address, form, headers, "it")
 
-    outside = Outside(fetch, post)
+    async def userinfo(address: str, token: str) -> bytes:
+        return await userinfo_of(lookups, address, token)
+
+    outside = Outside(fetch, post, userinfo)
 
     def written(repository: str, rtype: str) -> Send:
         # Our credentials for upstream are for upstream, not for whoever keeps the audit.
@@ -175,12 +179,18 @@ class Capability:
     """Our CapabilityStatement, made from upstream's and kept for a minute: it is public and costs a request."""
 
     def __init__(
-        self, client: UpstreamClient, public_url: str, version: str, clock: Callable[[], float]
+        self,
+        client: UpstreamClient,
+        public_url: str,
+        version: str,
+        clock: Callable[[], float],
+        endpoints: Mapping[str, str],
     ) -> None:
         self._client = client
         self._public_url = public_url
         self._version = version
         self._clock = clock
+        self._endpoints = endpoints
         self._made: tuple[float, bytes] | None = None
 
     async def __call__(self) -> bytes:
@@ -190,7 +200,11 @@ class Capability:
             answer = await self._client.get("metadata")
             stated = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
             body = reduced(
-                answer.body, public_url=self._public_url, version=self._version, now_iso=stated
+                answer.body,
+                public_url=self._public_url,
+                version=self._version,
+                now_iso=stated,
+                endpoints=self._endpoints,
             )
             self._made = (now, body)
         return self._made[1]

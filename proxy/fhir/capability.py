@@ -5,6 +5,7 @@ name, no operation, no write and no free text of upstream can be in it (threats 
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -29,6 +30,16 @@ _SECURITY = {
     "description": "A bearer token is required for everything but this statement. Patient consent, security labels "
     "and policy decide what is disclosed: what may not be seen is as if it did not exist.",
 }
+
+_NO_ENDPOINTS: Mapping[str, str] = MappingProxyType({})
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+"""How SMART 1.0 told endpoints; clients that know no `.well-known/smart-configuration` still look for it."""
+
+
+def _oauth_uris(endpoints: Mapping[str, str]) -> dict[str, object]:
+    told = [{"url": name, "valueUri": url} for name, url in sorted(endpoints.items())]
+    return {"extension": [{"url": OAUTH_URIS, "extension": told}]} if told else {}
+
 
 _Links = Mapping[str, Mapping[str, frozenset[str]]]
 
@@ -68,9 +79,14 @@ class _Statement(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def reduced(
-    capability: bytes | Mapping[str, object], *, public_url: str, version: str, now_iso: str
+    capability: bytes | Mapping[str, object],
+    *,
+    public_url: str,
+    version: str,
+    now_iso: str,
+    endpoints: Mapping[str, str] = _NO_ENDPOINTS,
 ) -> bytes:
-    """Write the gateway's CapabilityStatement from upstream's.
+    """Write the gateway's CapabilityStatement from upstream's. `endpoints` are those of the authorization server, by name.
 
     `version` is the FHIR version (`4.0.1`), `now_iso` the FHIR dateTime it is stated at. Raises UpstreamError
     for a statement that cannot be read, is of another FHIR version or describes no server.
@@ -83,7 +99,7 @@ def reduced(
         raise UpstreamError("the server's CapabilityStatement describes no server")
     rest = {
         "mode": "server",
-        "security": _SECURITY,
+        "security": _SECURITY | _oauth_uris(endpoints),
         "resource": _resources(servers[0].resource, definitions_of(version)),
     }
     return msgspec.json.encode(_frame(public_url, version, now_iso) | {"rest": [rest]})

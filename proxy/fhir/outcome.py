@@ -14,10 +14,14 @@ from proxy.fhir.interaction import Answer
 CONTENT_TYPE = "application/fhir+json"
 RETRY_AFTER_S = 10
 
-# RFC 6750 §3: no error code if no token was sent. RFC 9110 §15.5.6: 405 names the methods, here those of the gateway.
+# RFC 6750 §3: no error code if no token was sent. RFC 9449 §7.1: the algorithms of proofs; the same whatever was sent, because an
+# answer depends on its kind alone. RFC 9110 §15.5.6: 405 names the methods, here those of the gateway.
+_PROOFS = 'algs="ES256 ES384 EdDSA PS256 PS384 PS512 RS256 RS384 RS512"'
 _EXTRA_HEADERS: dict[Refusal, dict[str, str]] = {
-    Refusal.NO_TOKEN: {"www-authenticate": "Bearer"},
-    Refusal.BAD_TOKEN: {"www-authenticate": 'Bearer error="invalid_token"'},
+    Refusal.NO_TOKEN: {"www-authenticate": f"Bearer, DPoP {_PROOFS}"},
+    Refusal.BAD_TOKEN: {
+        "www-authenticate": f'Bearer error="invalid_token", DPoP error="invalid_token", {_PROOFS}'
+    },
     Refusal.FORBIDDEN: {"www-authenticate": 'Bearer error="insufficient_scope"'},
     Refusal.METHOD: {"allow": "GET, HEAD, POST"},
     Refusal.UNAVAILABLE: {"retry-after": str(RETRY_AFTER_S)},

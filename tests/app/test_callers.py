@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from proxy.app import start
-from proxy.app.callers import Outside, identifier_of
+from proxy.app.callers import Outside, identifier_of, oauth_endpoints_of
 from proxy.errors import CallerError, ProxyError, Refusal
 from proxy.fhir.interaction import RawRequest
 from proxy.identity.principal import Principal
@@ -155,3 +155,15 @@ async def test_a_token_that_is_no_jwt_is_asked_about_with_our_own_credentials(
             {"authorization": "Basic Zyt3OnAlM0F3"},  # g+w:p%3Aw
         )
     ]
+
+
+def test_endpoints_are_told_in_the_older_way_too(tmp_path: Path) -> None:
+    path = configuration(tmp_path, "http://127.0.0.1:1/fhir", 0, 0)
+    assert oauth_endpoints_of(load_settings(path, {})) == {}
+    smart = 'smart: {token_endpoint: "https://idp/t", authorization_endpoint: "https://idp/a"}'
+    text = path.read_text().replace(
+        "jwks: {file: keys.json}", f"jwks: {{file: keys.json}}, {smart}"
+    )
+    path.write_text(text)
+    told = oauth_endpoints_of(load_settings(path, {}))
+    assert told == {"token": "https://idp/t", "authorize": "https://idp/a"}

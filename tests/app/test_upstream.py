@@ -108,7 +108,7 @@ async def test_our_capability_statement_is_made_once_a_minute(tmp_path: Path) ->
     upstream = Upstream(world_of())
     async with serving(upstream.respond) as url, AsyncExitStack() as stack:
         wires = await wires_of(settings_of(tmp_path, url), {}, stack)
-        capability = Capability(wires.data, "http://public.example.org", "4.0.1", lambda: NOW)
+        capability = Capability(wires.data, "http://public.example.org", "4.0.1", lambda: NOW, {})
         first = await capability()
         assert first == await capability()
     assert [call.target for call in upstream.calls] == ["/fhir/metadata"]
@@ -122,7 +122,7 @@ async def test_a_statement_that_cannot_be_used_is_a_failure_of_upstream(tmp_path
     async with serving(nothing) as url, AsyncExitStack() as stack:
         wires = await wires_of(settings_of(tmp_path, url), {}, stack)
         with pytest.raises(UpstreamError):
-            await Capability(wires.data, "http://public.example.org", "4.0.1", lambda: NOW)()
+            await Capability(wires.data, "http://public.example.org", "4.0.1", lambda: NOW, {})()
 
 
 def test_only_relationships_that_a_rule_names_are_looked_up() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import UpstreamError
-from proxy.fhir.capability import reduced
+from proxy.fhir.capability import OAUTH_URIS, reduced
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.search import searchable
 
@@ -171,3 +171,21 @@ def test_endless_nesting_is_upstream_s_fault() -> None:
 
     with pytest.raises(UpstreamError):
         reduced(body, public_url=PUBLIC, version="4.0.1", now_iso=NOW)
+
+
+def stated_security(endpoints: dict[str, str]) -> dict[str, Any]:
+    body = reduced(
+        statement(), public_url=PUBLIC, version="4.0.1", now_iso=NOW, endpoints=endpoints
+    )
+    return dict(json.loads(body)["rest"][0]["security"])
+
+
+def test_the_authorization_servers_endpoints_are_told_as_smart_1_told_them() -> None:
+    told = stated_security({"token": "https://idp/t", "authorize": "https://idp/a"})
+    [extension] = told["extension"]
+    assert extension["url"] == OAUTH_URIS
+    assert extension["extension"] == [
+        {"url": "authorize", "valueUri": "https://idp/a"},
+        {"url": "token", "valueUri": "https://idp/t"},
+    ]
+    assert "extension" not in stated_security({})

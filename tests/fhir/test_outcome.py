@@ -6,6 +6,8 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from proxy.errors import TELLS, Refusal
 from proxy.fhir.outcome import answer_of
 
+PROOFS = 'algs="ES256 ES384 EdDSA PS256 PS384 PS512 RS256 RS384 RS512"'
+
 
 @pytest.mark.parametrize("refusal", Refusal)
 def test_a_refusal_is_told_in_a_valid_operation_outcome(refusal: Refusal) -> None:
@@ -31,8 +33,12 @@ def test_head_is_told_the_same_without_a_body(refusal: Refusal) -> None:
 @pytest.mark.parametrize(
     ("refusal", "name", "value"),
     [
-        (Refusal.NO_TOKEN, "www-authenticate", "Bearer"),
-        (Refusal.BAD_TOKEN, "www-authenticate", 'Bearer error="invalid_token"'),
+        (Refusal.NO_TOKEN, "www-authenticate", f"Bearer, DPoP {PROOFS}"),
+        (
+            Refusal.BAD_TOKEN,
+            "www-authenticate",
+            f'Bearer error="invalid_token", DPoP error="invalid_token", {PROOFS}',
+        ),
         (Refusal.FORBIDDEN, "www-authenticate", 'Bearer error="insufficient_scope"'),
         (Refusal.METHOD, "allow", "GET, HEAD, POST"),
         (Refusal.UNAVAILABLE, "retry-after", "10"),
