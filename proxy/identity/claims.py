@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+from proxy.errors import OwnError
 from proxy.fhir.coding import Identifier
-from proxy.identity import values
+from proxy.identity import pro_sante_connect, values
+from proxy.identity.choice import Choice
 from proxy.identity.issuer import B2B, BPPC, IUA, ClaimPath, Profile, Requirement
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import Scopes, parse_scopes
@@ -130,7 +132,9 @@ def _principal(claims: Claims, reading: _Reading) -> Principal:
         client_id=next(iter(reading.every("client_id", values.text_of)), ""),
         token_id=claims.token_id,
         kind=PrincipalKind.UNKNOWN,
-        scopes=parse_scopes(next(iter(reading.every("scope", values.scopes_of)), "")),
+        scopes=parse_scopes(
+            _smart(reading.first("scope", values.scopes_of) or "", reading.profile)
+        ),
         expires_at=claims.expires_at,
         fhir_user=None
         if fhir_user is None
@@ -155,15 +159,37 @@ def _principal(claims: Claims, reading: _Reading) -> Principal:
     )
 
 
+def _smart(scopes: str, profile: Profile) -> str:
+    """The scopes of a token, those of the issuer's own as what they stand for."""
+    return " ".join(profile.scope_means.get(one, one) for one in scopes.split(" "))
+
+
 def principal_of(claims: Claims, profile: Profile) -> Principal:
     """Give the Principal that verified claims name; CallerError BAD_TOKEN if a claim is missing or of the wrong type."""
     _require(claims.payload, profile.required)
     _require_types(claims.payload)
+    if claims.subject in profile.shared_accounts:
+        raise values.bad_claim(("sub",), "is that of an account which several persons share")
     reading = _Reading(claims.payload, profile)
     said = _principal(claims, reading)
     kind = _kind_of(said, bool(reading.every("fhir_user", values.text_of)), profile)
     scopes = _scopes_in_context(said.scopes, kind, said.patient)
     return dataclasses.replace(said, kind=kind, scopes=scopes)
+
+
+def choice_of(
+    claims: Claims, profile: Profile, userinfo: Mapping[str, object] | None = None
+) -> Choice:
+    """Give the principals that verified claims name, one for each situation of practice; errors as `principal_of`.
+
+    `userinfo` is required where the profile reads it.
+    """
+    token = principal_of(claims, profile)
+    if not profile.from_userinfo:
+        return Choice(token)
+    if userinfo is None:
+        raise OwnError("userinfo is needed to know who the person is")
+    return pro_sante_connect.choice_of(token, userinfo, profile.strength)
 
 
 def claims_of(payload: Mapping[str, object], digest: str) -> Claims:

@@ -33,12 +33,23 @@ class Requirement(NamedTuple):
     members: tuple[str, ...]
 
 
+class Strength(NamedTuple):
+    """How a person must have been identified: `authMode`, and where any are named `Palier_Authentification` (codes)."""
+
+    modes: frozenset[str] = frozenset({"CARD", "MOBILE"})
+    levels: frozenset[str] = frozenset()
+
+
+STRONG = Strength()
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """How one issuer writes its claims.
 
     `fhir_bases` are the URLs under which a `fhirUser` is ours, without a slash at the end; `system_clients` are client
-    ids that never act for a person, beside those that the token itself shows to be so.
+    ids that never act for a person, beside those that the token itself shows to be so; `shared_accounts` are subjects
+    behind which there are several persons. `scope_means`: scopes of the issuer's own and the SMART scopes they stand for.
     """
 
     name: str
@@ -47,6 +58,12 @@ class Profile:
     fhir_bases: tuple[str, ...] = ()
     provider_system: str = NPI_SYSTEM
     system_clients: frozenset[str] = frozenset()
+    shared_accounts: frozenset[str] = frozenset()
+    scope_means: Mapping[str, str] = field(default_factory=dict)
+    from_userinfo: bool = False
+    """Whether the issuer's userinfo, not the token, says who the person is and what it may be."""
+    strength: Strength = STRONG
+    """Of userinfo alone."""
 
 
 IUA, BPPC, B2B = ("extensions", "ihe_iua"), ("extensions", "ihe_bppc"), ("extensions", "hl7-b2b")
@@ -97,8 +114,15 @@ _REQUIRED: Mapping[str, tuple[Requirement, ...]] = MappingProxyType(
         "iua": (Requirement((), ("client_id", "jti", "iat", "scope")),),
         # UDAP Security, B2B Authorization Extension Object; an authorization server may leave the object out.
         "udap": (Requirement(B2B, ("version", "organization_id", "purpose_of_use")),),
+        "pro-sante-connect": (),
     }
 )
+
+PRO_SANTE_CONNECT = "pro-sante-connect"
+_OF_THE_TOKEN = frozenset({"scope", "client_id", "patient_identifier"})
+"""What a token says where userinfo says the rest: whom it was given to, and what it is kept to."""
+_PSC_SCOPES: Mapping[str, str] = MappingProxyType({"scope_all": "user/*.rs"})
+"""Pro Santé Connect knows no SMART scopes: who has all of the identity reads as far as policy goes."""
 
 
 def _path_of(written: str, *, lone: bool) -> tuple[ClaimPath, ...]:
@@ -119,7 +143,7 @@ def profile_of(
     system_clients: frozenset[str] = frozenset(),
     source: str = "gateway.yaml",
 ) -> Profile:
-    """Give the profile of a name (`smart`, `iua`, `udap`) or of a mapping field to claim path, laid over `smart`.
+    """Give the profile of a name (`smart`, `iua`, …) or of a mapping field to claim path, laid over `smart`.
 
     UnusableError for an unknown profile or field: a token must never be read by guess.
     """
@@ -136,14 +160,20 @@ def profile_of(
         raise UnusableError(
             Finding(source, 0, f"claims mapping names `{unknown[0]}`; fields are {known}")
         )
+    from_userinfo = name == PRO_SANTE_CONNECT
+    paths = {
+        one: () if from_userinfo and one not in _OF_THE_TOKEN else at for one, at in _PATHS.items()
+    }
     return Profile(
         name="mapping" if mapping else name,
-        paths=dict(_PATHS)
+        paths=paths
         | {field: _path_of(path, lone=field in _LISTS) for field, path in mapping.items()},
         required=_REQUIRED[name],
         fhir_bases=tuple(base.rstrip("/") for base in fhir_bases),
         provider_system=provider_system,
         system_clients=system_clients,
+        scope_means=_PSC_SCOPES if from_userinfo else {},
+        from_userinfo=from_userinfo,
     )
 
 

@@ -22,6 +22,19 @@ class PrincipalKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """A situation of practice: the one profession and place that a person acts in (Pro Santé Connect, exercice and activity).
+
+    `site` are the business identifiers of the place, `legal_entity` those of whom it belongs to.
+    """
+
+    code: str
+    """How it is chosen and recorded: `place/profession`."""
+    site: frozenset[Identifier]
+    legal_entity: frozenset[Identifier] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A verified caller. References are relative (`Practitioner/x`); purposes are v3-ActReason codes."""
 
@@ -48,3 +61,7 @@ class Principal:
     """IUA `person_id` (or `ihe_bppc.patient_id`): the one patient the token was issued for, by business identifier."""
     pcf: str | None = None
     """IHE PCF `extensions.ihe_pcf` as JSON text. It restricts (PCF-31): who cannot honour it must refuse."""
+    situation: Situation | None = None
+    """Where set, the caller is what it is there: roles and organisations elsewhere do not count."""
+    undecided: str = ""
+    """Why nobody can be told to make the request, though the token is good; such a principal may do nothing."""

@@ -1,7 +1,8 @@
 """A supposed caller: the Principal that claims without a signature would name, for explanations only.
 
 Nobody is let in by this: what is learnt goes to a reviewer who is known. Whether a token with these claims would be
-accepted (signature, times, audience) is not asked; `exp` may be absent, and `iss` where there is only one issuer.
+accepted (signature, times, audience) is not asked; `exp` may be absent, and `iss` where there is only one issuer. Members of
+userinfo stand among the claims.
 """
 
 from collections.abc import Mapping
@@ -9,11 +10,13 @@ from dataclasses import replace
 
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.coding import ACT_REASON, Identifier, coding_of
-from proxy.identity.claims import claims_of, principal_of
+from proxy.identity.claims import choice_of, claims_of
 from proxy.identity.issuer import Issuer
 from proxy.identity.principal import Principal, PrincipalKind
 
 LIFETIME_S = 3600.0
+SITUATION = "situation"
+"""The member of supposed claims that stands for the header by which a request chooses a situation of practice."""
 
 
 def supposed_principal(
@@ -28,7 +31,10 @@ def supposed_principal(
     if issuer is None:
         raise CallerError(Refusal.MALFORMED, "claim `iss` names no issuer of this gateway")
     try:
-        return principal_of(claims_of(said, "supposed"), issuer.profile)
+        claims = claims_of(said, "supposed")
+        situation = said.get(SITUATION)
+        choice = choice_of(claims, issuer.profile, said)
+        return choice.of(situation if isinstance(situation, str) else None)
     except CallerError as error:
         raise CallerError(Refusal.MALFORMED, error.detail) from None
 

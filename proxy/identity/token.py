@@ -1,8 +1,8 @@
 """Access tokens (RFC 6750, RFC 9449): taken from the header, verified, remembered until they expire.
 
 Laws: keys that cannot be had are an OwnError, so that clients keep their good tokens; only what was verified is
-remembered, and no longer than its keys and its `exp`. What a token must be is `jws`; what is no JWT goes to the one issuer
-that is asked by introspection. What a token is bound to is proven on every request, remembered or not.
+remembered, and no longer than its keys, its `exp` and its userinfo. What a token must be is `jws`; what is no JWT goes to the
+one issuer that is asked by introspection. What a token is bound to is proven on every request, remembered or not.
 """
 
 import asyncio
@@ -10,13 +10,16 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from jwt import PyJWS, PyJWTError
 
 from proxy.errors import CallerError, Finding, OwnError, Refusal, UnusableError
 from proxy.identity.binding import NO_REQUEST, Binding, Request, binding_of, require_certificate
-from proxy.identity.claims import Claims, principal_of
+from proxy.identity.choice import Choice
+from proxy.identity.claims import Claims, choice_of
 from proxy.identity.dpop import ProofMemory, proof_of, require_proof
 from proxy.identity.introspection import introspected
 from proxy.identity.issuer import SHARED_SECRET, Issuer
@@ -29,6 +32,7 @@ from proxy.identity.keys import (
     PublicKey,
 )
 from proxy.identity.principal import Principal
+from proxy.identity.userinfo import Userinfo, asked
 
 _AUTHORIZATION = re.compile(r"(Bearer|DPoP) ([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE | re.ASCII)
 
@@ -136,7 +140,7 @@ class VerifiedToken:
     """What one token turned out to say, until when that holds, and the keys that said so (none for introspection)."""
 
     claims: Claims
-    principal: Principal
+    choice: Choice
     binding: Binding | None
     until: float
     source: KeySource
@@ -147,10 +151,24 @@ class VerifiedToken:
         return now < self.until and self.source.current() is self.keys
 
 
+class _Told(NamedTuple):
+    """Whom a token names, and until when that may be believed."""
+
+    choice: Choice
+    until: float
+
+
+_NO_USERINFO: Mapping[str, Userinfo] = MappingProxyType({})
+
+
+def _is_opaque(token: str) -> bool:
+    return token.count(".") != _DOTS_OF_A_JWS
+
+
 class TokenVerifier:
     """Verifies tokens and remembers at most `max_entries` of them, by SHA-256 of the whole token.
 
-    `keys` by issuer; issuers with a shared secret, or that are only asked, need none. UnusableError if another has none.
+    `keys` and `userinfo` by issuer; issuers with a shared secret, or that are only asked, need none. UnusableError if another has none.
     """
 
     def __init__(
@@ -159,6 +177,7 @@ class TokenVerifier:
         keys: Mapping[str, KeySource],
         max_entries: int = 4096,
         introspect: Introspect | None = None,
+        userinfo: Mapping[str, Userinfo] = _NO_USERINFO,
     ) -> None:
         keyless = {name for name, issuer in issuers.items() if issuer.secret is not None}
         keyless |= {introspect.issuer} - keys.keys() if introspect is not None else set()
@@ -166,6 +185,7 @@ class TokenVerifier:
         self._sources: dict[str, KeySource] = {**dict.fromkeys(keyless, _NO_KEYS), **keys}
         self._max_entries = max_entries
         self._introspect = introspect
+        self._userinfo = userinfo
         self._proofs = ProofMemory()
         self._entries: dict[bytes, VerifiedToken] = {}
         self._asked: dict[bytes, asyncio.Lock] = {}
@@ -187,7 +207,7 @@ class TokenVerifier:
 
     async def identify(self, token: str, now: float) -> Principal:
         """Give the principal of a token, whatever it is bound to; errors as `verify`."""
-        return (await self._verified(token, now)).principal
+        return (await self._verified(token, now)).choice.plain
 
     async def identify_caller(
         self,
@@ -204,11 +224,11 @@ class TokenVerifier:
         if "authorization" not in repeated and written.startswith(_PREFIX):
             entry = self._entries.get(_digest_of(written[len(_PREFIX) :]))
             if entry is not None and entry.binding is None and entry.is_in_force(now):
-                return entry.principal
+                return entry.choice.made(headers, repeated)
         presented = written_in(headers, repeated)
         entry = await self._verified(presented.token, now)
         self._require_possession(entry.binding, presented, request, now)
-        return entry.principal
+        return entry.choice.made(headers, repeated)
 
     def _require_possession(
         self, binding: Binding | None, presented: Written, request: Request, now: float
@@ -233,8 +253,8 @@ class TokenVerifier:
         if entry is not None and entry.is_in_force(now):
             return entry
         self._entries.pop(digest, None)
-        if self._introspect is not None and token.count(".") != _DOTS_OF_A_JWS:
-            return await self._asked_once(self._introspect, token, digest, now)
+        if self._userinfo or (self._introspect is not None and _is_opaque(token)):
+            return await self._asked_once(token, digest, now)
         entry = await self._newly_verified(token, now)
         self._remember(digest, entry)
         return entry
@@ -248,11 +268,11 @@ class TokenVerifier:
             keys = await source.renewed(instead_of=keys)
             key = _key_for(read, keys)
         claims = _signed(token, read, key)
-        return self._entry(claims, read.issuer, claims.expires_at, source, keys)
+        told = await self._told(token, claims, read.issuer, now)
+        until = min(claims.expires_at, told.until)
+        return VerifiedToken(claims, told.choice, binding_of(claims.payload), until, source, keys)
 
-    async def _asked_once(
-        self, introspect: Introspect, token: str, digest: bytes, now: float
-    ) -> VerifiedToken:
+    async def _asked_once(self, token: str, digest: bytes, now: float) -> VerifiedToken:
         """Ask about a token; who comes with the same one meanwhile waits for the same answer."""
         lock = self._asked.setdefault(digest, asyncio.Lock())
         try:
@@ -261,7 +281,7 @@ class TokenVerifier:
                     raise bad_token("token was refused a moment ago")
                 entry = self._entries.get(digest)
                 if entry is None or not entry.is_in_force(now):
-                    entry = await self._newly_asked(introspect, token, now)
+                    entry = await self._anew(token, now)
                     self._remember(digest, entry)
                 return entry
         except CallerError:
@@ -279,6 +299,12 @@ class TokenVerifier:
             until = self._refused.get(digest, now)
             self._refused[digest] = until if until > now else now + REFUSED_S
 
+    async def _anew(self, token: str, now: float) -> VerifiedToken:
+        """Verify a token by the one way there is for its form."""
+        if self._introspect is not None and _is_opaque(token):
+            return await self._newly_asked(self._introspect, token, now)
+        return await self._newly_verified(token, now)
+
     async def _newly_asked(self, introspect: Introspect, token: str, now: float) -> VerifiedToken:
         if len(token) > MAX_TOKEN_CHARS:
             raise bad_token(f"token is longer than {MAX_TOKEN_CHARS} characters")
@@ -295,13 +321,18 @@ class TokenVerifier:
             cache_s=introspect.cache_s,
             needs_audience=introspect.needs_audience,
         )
-        return self._entry(told.claims, issuer, told.until, _NO_KEYS, _NO_KEYS.keys)
+        named = await self._told(token, told.claims, issuer, now)
+        until = min(told.until, named.until)
+        binding = binding_of(told.claims.payload)
+        return VerifiedToken(told.claims, named.choice, binding, until, _NO_KEYS, _NO_KEYS.keys)
 
-    def _entry(
-        self, claims: Claims, issuer: Issuer, until: float, source: KeySource, keys: KeySet
-    ) -> VerifiedToken:
-        principal = principal_of(claims, issuer.profile)
-        return VerifiedToken(claims, principal, binding_of(claims.payload), until, source, keys)
+    async def _told(self, token: str, claims: Claims, issuer: Issuer, now: float) -> "_Told":
+        """Whom verified claims name, with userinfo where the issuer says it there."""
+        source = self._userinfo.get(issuer.issuer)
+        if source is None:
+            return _Told(choice_of(claims, issuer.profile), inf)
+        said = await asked(source, token, claims)
+        return _Told(choice_of(claims, issuer.profile, said), now + source.cache_s)
 
     def _remember(self, digest: bytes, entry: VerifiedToken) -> None:
         """Keep an entry in place of the oldest; nobody gets in here without a valid token."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from proxy.identity.issuer import PRO_SANTE_CONNECT
 from proxy.policy.terms import Written
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
@@ -122,6 +123,21 @@ class Introspection(Written):
         return self
 
 
+class Userinfo(Written):
+    """Where an issuer says who the person of a token is (OpenID Connect Core 5.3)."""
+
+    url: Url
+    cache_s: int = Field(
+        60, ge=0, le=600, description="an answer is believed so long, and never beyond the token"
+    )
+    auth_modes: tuple[str, ...] = Field(
+        ("CARD", "MOBILE"), min_length=1, description="values of `authMode` that are strong enough"
+    )
+    levels: tuple[str, ...] = Field(
+        (), description="codes of `Palier_Authentification`, one of which is needed; empty: any"
+    )
+
+
 class Smart(Written):
     """What apps are told of an authorization server (SMART App Launch 2.2, `.well-known/smart-configuration`)."""
 
@@ -166,6 +182,13 @@ class IssuerSettings(Written):
     )
     algorithms: tuple[str, ...] = Field(("ES256", "RS256"), min_length=1)
     claims: str | dict[str, str] = "smart"
+    userinfo: Userinfo | None = Field(None, description="needed by `claims: pro-sante-connect`")
+    system_clients: tuple[str, ...] = Field(
+        (), description="clients that never act for a person, whatever their tokens look like"
+    )
+    shared_accounts: tuple[str, ...] = Field(
+        (), description="subjects (`sub`) behind which there are several persons; refused"
+    )
     smart: Smart | None = Field(
         None, description="what `/.well-known/smart-configuration` tells apps; of one issuer only"
     )
@@ -177,6 +200,12 @@ class IssuerSettings(Written):
             raise ValueError("the capability `sso-openid-connect` needs `jwks.url`")
         if self.jwks is None and self.introspection is None:
             raise ValueError("give `jwks`, `introspection` or both")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_who_it_is(self) -> "IssuerSettings":
+        if (self.claims == PRO_SANTE_CONNECT) != (self.userinfo is not None):
+            raise ValueError(f"`userinfo` and `claims: {PRO_SANTE_CONNECT}` need each other")
         return self
 
 

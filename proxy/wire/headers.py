@@ -21,6 +21,7 @@ READ_FROM_CLIENT = frozenset(
         "x-http-method-override",
         "x-method-override",
         "x-request-id",
+        "x-situation",
     }
 )
 """Client headers that the gateway understands; the method overrides only to refuse them."""
@@ -51,7 +52,7 @@ PASSED_DOWN = frozenset(
 ALWAYS_SENT = {
     "cache-control": "no-store",
     "server": "gateway",
-    "vary": "Authorization, Accept",
+    "vary": "Authorization, Accept, X-Situation",
     "x-content-type-options": "nosniff",
 }
 """On every answer of the public listener: no cache may keep a view that belongs to one caller."""
