@@ -104,7 +104,8 @@ def _replayed(entry: Entry, judged: Judged, compiled: CompiledPolicies) -> Outco
     told = _together(evidence)
     rtype = evidence[0].type if evidence else entry.type
     closure = _closure(entry, told)
-    case = open_case(compiled, _principal(entry, rtype, told), closure, entry.interaction, UTC)
+    principal = _principal(entry, rtype, told)
+    case = open_case(compiled, principal, closure, entry.interaction, UTC, entry.recorded)
     admission = decide_request(case, rtype, granted=BREAK_GLASS_TIE in told)
     if not admission.permits:
         return _outcome(admission)

@@ -195,7 +195,7 @@ async def _answered(
 ) -> Consulted:
     house = desk.house
     compiled = house.in_force().compiled
-    case = open_case(compiled, actor, closure, "read", house.zone)
+    case = open_case(compiled, actor, closure, "read", house.zone, desk.record.recorded)
     facts = Facts(closure, desk.record.recorded, await house.facts.patients({patient}))
     classes = [one.coding for one in context.class_]
     types = frozenset(one.code for one in classes if one.system in _TYPE_SYSTEMS)

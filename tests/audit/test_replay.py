@@ -16,6 +16,7 @@ from proxy.facts.grant import holder_of
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Facts, Membership, PatientFacts
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
 from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
+from proxy.policy.campaign import Dated
 from proxy.policy.model import PolicySet, Rule
 from tests.facts.consents import permit
 from tests.situations import (
@@ -115,6 +116,18 @@ DOCTOR_READS = Situation(
 
 def without(rule_id: str) -> PolicySet:
     return with_rules([rule for rule in BASELINE.rules if rule.id != rule_id])
+
+
+def test_a_campaign_is_replayed_as_it_stood_when_it_was_recorded() -> None:
+    """The rule by which it was permitted holds within a campaign: the same as ever within, nothing before."""
+    entry, _, decision = recorded(DOCTOR_READS, BASELINE)
+    [rule] = {one.source for one in decision.reasons if one.voice == "policy"}
+    dated = {"id": "autumn", "description": "d", "source": "s"}
+    within = Dated.model_validate({**dated, "from": "2026-11-01", "until": "2026-11-30"})
+    before = Dated.model_validate({**dated, "from": "2026-09-01", "until": "2026-09-30"})
+    assert compared(entry, BASELINE, replace(BASELINE, campaigns={rule: within})) == []
+    [change] = compared(entry, BASELINE, replace(BASELINE, campaigns={rule: before}))
+    assert (change.old.effect, change.new.effect) == ("permit", "deny")
 
 
 def test_a_change_names_the_rules_and_who_is_concerned() -> None:

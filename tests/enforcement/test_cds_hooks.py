@@ -1,6 +1,8 @@
 """CDS Hooks `patient-consent-consult`: what Consents and policy say to an actor, in the shape of the hook."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,6 +11,7 @@ import pytest_asyncio
 
 from proxy.audit.event import events_of
 from proxy.audit.report import access_report
+from proxy.decision.case import compile_policies
 from proxy.decision.consult import Consulted
 from proxy.decision.model import Obligations, Redaction
 from proxy.enforcement.cds_hooks import (
@@ -19,10 +22,12 @@ from proxy.enforcement.cds_hooks import (
     MOST_IDENTIFIERS,
     obligations_of,
 )
-from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
+from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding, Effect
+from proxy.policy.campaign import Dated
 from tests.audit.cases import OBSERVER
 from tests.facts.consents import actor, deny, r4
 from tests.office import Office, opened
+from tests.situations import BASELINE
 from tests.stage import Json, bundle
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -391,3 +396,28 @@ async def test_obligations_say_what_to_remove_and_what_else_to_redact() -> None:
         {"id": {"system": own, "code": "warn"}, "parameters": {"texts": ["no redisclosure"]}},
         {"id": {"system": own, "code": "notify"}, "parameters": {"recipients": ["patient", "privacy-officer"]}},
     ]  # fmt: skip
+
+
+DATED = {"id": "autumn", "description": "d", "source": "s"}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "word"),
+    [
+        ("2026-11-01", "2026-11-30", "CONSENT_PERMIT"),
+        ("2026-09-01", "2026-09-30", "CONSENT_DENY"),
+    ],
+)
+async def test_what_a_campaign_permits_is_answered_while_it_lasts(
+    tmp_path: Path, first: str, last: str, word: str
+) -> None:
+    campaign = Dated.model_validate({**DATED, "from": first, "until": last})
+    policies = replace(
+        BASELINE,
+        campaigns={one.id: campaign for one in BASELINE.rules if one.effect is Effect.PERMIT},
+    )
+    async with opened(tmp_path, EXTRA) as office:
+        answering = office.gateway.watch._answering
+        answering.exchange(await answering.prepared(compile_policies(policies)))
+        told = await card(office, "Patient/camille", "Practitioner/dr-martin")
+    assert told["summary"] == word
