@@ -4,6 +4,7 @@ Laws:
 1. A grant exists only if the entry that opened it is in the journal: the index says where, what it is stands in the entry.
 2. The index is written in the transaction that writes the entries, so every worker sees a grant, and its end, at once.
 3. Who reads bounds: of more grants than a holder may have open, the first opened count.
+4. Made anew from the entries, the index is the same; `misfit` finds where somebody has altered it.
 """
 
 import sqlite3
@@ -39,6 +40,12 @@ _QUEUE = """SELECT g.id, g.uses, s.entry, e.entry, r.entry FROM break_glass g JO
 _UNREVIEWED = "SELECT count(*) FROM break_glass WHERE reviewed_in IS NULL"
 _OVER = """SELECT e.entry, g.id FROM break_glass g JOIN entry e ON e.seq = g.started_in
   WHERE g.ended_in IS NULL AND g.reviewed_in IS NULL AND g.expires <= ? ORDER BY g.started_in LIMIT ?"""
+
+_EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'break_glass'"
+_SPEAKING = """SELECT seq, CAST(entry AS BLOB) FROM entry WHERE instr(CAST(entry AS BLOB), CAST('"grants"' AS BLOB)) ORDER BY seq"""
+_ALL = (
+    "SELECT id, holder, expires, trusted, started_in, ended_in, reviewed_in, uses FROM break_glass"
+)
 
 MOST_LISTED = 1000
 """Grants of one answer of the review queue; the latest."""
@@ -96,6 +103,18 @@ def index(connection: sqlite3.Connection, seq: int, notes: Iterable[GrantNote]) 
                 connection.execute(_ENDED, (seq, note.id))
             case GrantAct.REVIEWED:
                 connection.execute(_REVIEWED, (seq, note.id))
+
+
+def misfit(connection: sqlite3.Connection) -> str:
+    """The grant of which the index says otherwise than the entries; empty where they agree, or there is no index yet."""
+    if not connection.execute(_EXISTS).fetchone():
+        return ""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as anew:
+        anew.executescript(SCHEMA)
+        for seq, body in connection.execute(_SPEAKING):
+            index(anew, seq, _decoded(body).grants)
+        said = set(connection.execute(_ALL).fetchall())
+        return next((str(row[0]) for row in sorted(said ^ set(anew.execute(_ALL)), key=str)), "")
 
 
 def key_of(holder: GrantNote | Holder) -> str:

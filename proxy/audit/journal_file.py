@@ -149,7 +149,7 @@ class JournalFile:
         with self._reading() as connection:
             connection.execute("BEGIN")
             links = (Link(*row) for row in connection.execute(_LINKS))
-            return verify(links, _chains(connection), anchors)
+            return verify(links, _chains(connection), anchors) or _misfit(connection)
 
     def _mark(self, rows: list[tuple[int, str | None, int]]) -> None:
         with _failing_as_own(), closing(self._open("rw")) as connection, connection:
@@ -168,6 +168,12 @@ class JournalFile:
         return sqlite3.connect(
             uri, uri=True, timeout=self.patience_s, isolation_level=None, check_same_thread=False
         )
+
+
+def _misfit(connection: sqlite3.Connection) -> Break | None:
+    """Where the index of break-glass grants, which is no part of the chain, says otherwise than the entries."""
+    grant = grants.misfit(connection)
+    return Break("", grant, 0, "the index of break-glass grants was altered") if grant else None
 
 
 def _chains(connection: sqlite3.Connection) -> list[Chain]:

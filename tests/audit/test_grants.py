@@ -179,3 +179,35 @@ async def test_a_grant_of_a_trusted_token_begins_with_its_first_use_and_is_never
 def test_what_is_no_journal_is_told(tmp_path: Path) -> None:
     with pytest.raises(OwnError):
         SqliteGrants(tmp_path / "nothing.db").unreviewed()
+
+
+ALTERED = [
+    "UPDATE break_glass SET ended_in = NULL",
+    "UPDATE break_glass SET expires = 1e9",
+    "UPDATE break_glass SET uses = 0",
+    "UPDATE break_glass SET reviewed_in = 1",
+    "DELETE FROM break_glass",
+    "INSERT INTO break_glass (id, holder, expires, trusted, started_in) VALUES ('forged', 'x', 1, 0, 1)",
+]
+
+
+@pytest.mark.parametrize("statement", ALTERED)
+async def test_an_index_that_was_altered_is_found(journal: SqliteJournal, statement: str) -> None:
+    await record(journal, STARTED)
+    await record(journal, act(GrantAct.USED))
+    await record(journal, act(GrantAct.ENDED))
+    assert journal.file.verify() is None
+    with sqlite3.connect(journal.file.path, isolation_level=None) as other:
+        other.execute(statement)
+    other.close()
+    found = journal.file.verify()
+    assert found is not None
+    assert "index of break-glass grants" in str(found)
+
+
+async def test_a_journal_from_before_there_were_grants_is_whole(journal: SqliteJournal) -> None:
+    await record(journal)
+    with sqlite3.connect(journal.file.path, isolation_level=None) as other:
+        other.execute("DROP TABLE break_glass")
+    other.close()
+    assert journal.file.verify() is None
