@@ -22,6 +22,8 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     organization: tuple[str, str] = ("", "")
     """Identifier (system, value)."""
     organization_name: str = ""
+    situation: str = ""
+    """The situation of practice that was chosen, `place/profession`."""
 
 
 class Touched(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -267,4 +267,5 @@ def actor_of(principal: Principal | None) -> Actor:
         purposes=tuple(sorted(principal.purposes)),
         organization=(organization.system, organization.value) if organization else ("", ""),
         organization_name=principal.organization_name or "",
+        situation=principal.situation.code if principal.situation else "",
     )

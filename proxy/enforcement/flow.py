@@ -72,6 +72,8 @@ class Enforcement:
             if public is not None:
                 return await public(self._house)
         principal = record.principal = await self._house.identify(raw)
+        if principal.undecided:
+            raise CallerError(Refusal.FORBIDDEN, principal.undecided)
         if isinstance(understood, CallerError):
             raise understood
         if understood.interaction is Interaction.OPERATION:

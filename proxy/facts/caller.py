@@ -11,7 +11,7 @@ from dataclasses import replace
 from proxy.facts.cache import Found
 from proxy.facts.elements import Json
 from proxy.facts.finding import FindingKind
-from proxy.facts.lookup import Budget, token_of
+from proxy.facts.lookup import Budget, any_of, token_of
 from proxy.facts.model import ActorClosure
 from proxy.facts.relationship import Reading, closure_of, identifiers_of, next_boundary, periods_of
 from proxy.facts.residual import restriction_of
@@ -31,7 +31,7 @@ async def caller_of(
         reading.reference(role["organization"]) for role in roles or () if "organization" in role
     }
     houses = await _houses(
-        budget, {one for one in employers if one}, principal.organization, reading
+        budget, {one for one in employers if one}, principal.organizations, reading
     )
     # An employer that cannot be told might be an insurer: then nothing is complete.
     complete = None not in (roles, practitioners, houses, *employers)
@@ -112,10 +112,10 @@ async def _by_identifiers(
 
 
 async def _houses(
-    budget: Budget, employers: set[str], named: Identifier | None, reading: Reading
+    budget: Budget, employers: set[str], named: frozenset[Identifier], reading: Reading
 ) -> list[Json] | None:
     """Look up the organisations of the roles and of the token, and those above them."""
-    found = await _organization(budget, named)
+    found = await _organizations(budget, named)
     if found is None:
         return None
     front = employers | _above(found, reading)
@@ -148,17 +148,20 @@ def _above(houses: Iterable[Json], reading: Reading) -> set[str]:
     return {one for one in parents if one}
 
 
-async def _organization(budget: Budget, named: Identifier | None) -> list[Json] | None:
-    if named is None or not named.system:
+async def _organizations(budget: Budget, named: frozenset[Identifier]) -> list[Json] | None:
+    """Find the organisations that have the token's identifiers; two of one identifier are none in particular."""
+    asked = sorted(one for one in named if one.system)
+    if not asked:
         return []
-    answer = await budget.search("Organization", token_of(named))
+    answer = await budget.search("Organization", any_of(asked))
     if answer is None:
         return None
-    found = {str(one.get("id")): one for one in answer if named in identifiers_of(one)}
-    if len(found) > 1:
-        _doubt(budget, "Organization", found)
-        return None
-    return list(found.values())
+    for identifier in asked:
+        found = {str(one.get("id")) for one in answer if identifier in identifiers_of(one)}
+        if len(found) > 1:
+            _doubt(budget, "Organization", found)
+            return None
+    return [one for one in answer if not identifiers_of(one).isdisjoint(asked)]
 
 
 def _doubt(budget: Budget, kind: str, ids: Iterable[str]) -> None:

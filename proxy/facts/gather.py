@@ -95,7 +95,7 @@ class Gatherer:
         """Give everything the caller is; `complete` is false where a look-up failed."""
         key = (
             principal.issuer, principal.kind, principal.fhir_user, principal.identifiers, principal.organization,
-            principal.roles, principal.pcf, principal.patient_identifier,
+            principal.situation, principal.roles, principal.pcf, principal.patient_identifier,
         )  # fmt: skip
 
         async def look_up(

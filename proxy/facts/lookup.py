@@ -201,6 +201,11 @@ def token_of(identifier: Identifier) -> tuple[str, str]:
     return "identifier", f"{escaped(identifier.system)}|{escaped(identifier.value)}"
 
 
+def any_of(identifiers: Iterable[Identifier]) -> tuple[str, str]:
+    """Give the search parameter that finds whatever has one of some identifiers."""
+    return "identifier", ",".join(token_of(one)[1] for one in identifiers)
+
+
 def escaped(text: str) -> str:
     """Escape a token value, so that commas, bars and dollars in it mean themselves (FHIR search, escaping)."""
     return "".join(f"\\{char}" if char in "\\,|$" else char for char in text)

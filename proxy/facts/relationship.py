@@ -22,7 +22,7 @@ from proxy.facts.elements import (
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Membership, PatientFacts, Period
 from proxy.fhir.coding import Coding, Identifier, system_of
 from proxy.fhir.links import reference_of
-from proxy.identity.principal import Principal, PrincipalKind
+from proxy.identity.principal import Principal, PrincipalKind, Situation
 
 CARE_TEAM = "care-team"
 GENERAL_PRACTITIONER = "general-practitioner"
@@ -184,18 +184,19 @@ def closure_of(
     """Give everything the caller is: itself, its active roles, their organisations and all above them (`partOf`).
 
     `practitioners` are the caller's own; only their active PractitionerRoles count. Organisations that the token names
-    by identifier count like those of a role.
+    by identifier count like those of a role. In a situation of practice the caller holds the roles in its place alone, and is
+    by profession what the situation says.
     """
     own = {f"Practitioner/{one.get('id')}": one for one in practitioners}
     me = frozenset(own) | ({principal.fhir_user} if principal.fhir_user else frozenset())
     mine = [role for role in roles if is_mine(role, me, reading)]
-    held = [role for role in mine if is_held(role, me, reading, now)]
     houses = {f"Organization/{one.get('id')}": one for one in organizations}
-    named = {
-        reference
-        for reference, one in houses.items()
-        if principal.organization in identifiers_of(one)
-    }
+    held = [
+        role
+        for role in mine
+        if is_held(role, me, reading, now) and _is_there(role, principal.situation, houses, reading)
+    ]
+    named = _bearing(principal.organizations, houses)
     employers = {reading.reference(role.get("organization")) for role in held} - {None}
     above = _with_parents({one for one in employers if one} | named, houses, reading)
     known = [houses[one] for one in sorted(above) if one in houses]
@@ -205,11 +206,35 @@ def closure_of(
         | above,
         former=_names(mine) - _names(held),
         identifiers=principal.identifiers
-        | ({principal.organization} if principal.organization else frozenset())
+        | principal.organizations
         | {identifier for one in (*own.values(), *known) for identifier in identifiers_of(one)},
-        roles=principal.roles | {coding for role in held for coding in _codings(role, "code")},
+        roles=principal.roles if principal.situation else principal.roles | _held_codes(held),
         organization_types=frozenset(coding for one in known for coding in _codings(one, "type")),
     )
+
+
+def _held_codes(held: Iterable[Json]) -> frozenset[Coding]:
+    return frozenset(coding for role in held for coding in _codings(role, "code"))
+
+
+def _bearing(identifiers: frozenset[Identifier], houses: dict[str, Json]) -> set[str]:
+    """Give the organisations that have one of some identifiers."""
+    return {
+        reference
+        for reference, one in houses.items()
+        if not identifiers.isdisjoint(identifiers_of(one))
+    }
+
+
+def _is_there(
+    role: Json, situation: Situation | None, houses: dict[str, Json], reading: Reading
+) -> bool:
+    """Whether a role is held in the place of the situation, or in a part of it."""
+    if situation is None:
+        return True
+    employer = reading.reference(role.get("organization"))
+    around = _with_parents({employer} if employer else set(), houses, reading)
+    return not around.isdisjoint(_bearing(situation.site, houses))
 
 
 def _names(roles: Iterable[Json]) -> frozenset[str]:

@@ -65,3 +65,11 @@ class Principal:
     """Where set, the caller is what it is there: roles and organisations elsewhere do not count."""
     undecided: str = ""
     """Why nobody can be told to make the request, though the token is good; such a principal may do nothing."""
+
+    @property
+    def organizations(self) -> frozenset[Identifier]:
+        """Every identifier of the organisation that is named, and of whom its place belongs to."""
+        named = frozenset({self.organization} if self.organization else ())
+        if self.situation is None:
+            return named
+        return named | self.situation.site | self.situation.legal_entity

@@ -54,7 +54,7 @@ def binding_of(principal: Principal, digest: str) -> str:
     """Who may open a cursor: the same person, client, patient context and purposes, under the same policies."""
     parts = (
         principal.issuer, principal.subject, principal.client_id, principal.fhir_user or "", principal.patient or "",
-        " ".join(sorted(principal.purposes)), digest,
+        " ".join(sorted(principal.purposes)), principal.situation.code if principal.situation else "", digest,
     )  # fmt: skip
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ SECRET = b"0123456789abcdef0123456789abcdef"
 
 
 @pytest.mark.parametrize(
-    "name", ["pro-sante-connect", "SMART", "", "oidc", "mapping"]
+    "name", ["pro-sante", "SMART", "", "oidc", "mapping"]
 )  # no profile is faked
 def test_an_unknown_profile_refuses_to_start(name: str) -> None:
     with pytest.raises(UnusableError, match="not supported"):
