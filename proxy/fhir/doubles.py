@@ -4,6 +4,8 @@ Whether any does is told exactly by `codec.repeats`, which is slow; here is told
 the elements that decide may: labels, and whom the resource is about. Pure.
 """
 
+import re
+
 _QUOTE = b'"'
 
 
@@ -12,18 +14,20 @@ def may_repeat(data: bytes, heads: tuple[bytes, ...]) -> bool:
 
     Of text without escapes that spell letters (`content.may_hide`).
     """
-    return (
-        data.count(b'"meta"') > 1
-        or _labels_may(data)
-        or any(_reference_may(data, head) for head in heads)
-    )
-
-
-def _labels_may(data: bytes) -> bool:
-    """Whether `security` may stand twice, or a member of one of its Codings."""
+    if data.count(b'"meta"') > 1:
+        return True
     start = data.find(b'"security"')
-    if start < 0:
-        return False
+    if start >= 0 and _labels_may(data, start):
+        return True
+    for head in heads:
+        start = data.find(head)
+        if start >= 0 and _reference_may(data, head, start):
+            return True
+    return False
+
+
+def _labels_may(data: bytes, start: int) -> bool:
+    """Whether `security`, which begins at `start`, may stand twice, or a member of one of its Codings."""
     if data.find(b'"security"', start + 1) >= 0:
         return True
     span = data[start : data.find(b"]", start)]
@@ -37,13 +41,18 @@ def _labels_may(data: bytes) -> bool:
     )
 
 
-def _reference_may(data: bytes, head: bytes) -> bool:
-    """Whether an element may stand twice, or be anything else than one Reference without anything inside it."""
-    start = data.find(head)
-    if start < 0:
-        return False
+_USUAL = re.compile(
+    rb'"\w+"\s*:\s*\{\s*"reference"\s*:\s*"[^"\\]*"\s*(?:,\s*"(?:display|type)"\s*:\s*"[^"\\]*"\s*)*\}'
+)
+"""A Reference as most servers write it."""
+
+
+def _reference_may(data: bytes, head: bytes, start: int) -> bool:
+    """Whether an element that begins at `start` may stand twice, or be anything else than one Reference without anything inside it."""
     if data.find(head, start + 1) >= 0:
         return True
+    if _USUAL.match(data, start):
+        return False
     span = data[start : data.find(b"}", start)]
     plain = span.count(b"{") == 1 and b"[" not in span and span.count(b'"reference"') == 1
     return _is_broken(span) or not plain

@@ -139,10 +139,12 @@ class EnvelopeReader:
         data = bytes(raw)
         conditions = self._conditions.get(plan.type, ())
         opened = bool(conditions) or not (plain or self._is_plain(data))
-        if (opened or self._exact or may_repeat(data, plan.heads)) and repeats(data):
+        derived = has_sources(node, plan)
+        exact = opened or derived or self._exact
+        if (exact or may_repeat(data, plan.heads)) and repeats(data):
             raise UnreadableError("a member stands twice")
         date = self._date(node, plan, meta) if self._dated else ""
-        if opened or plan.by_identity or node.contained_ or has_sources(node, plan):
+        if opened or derived or plan.by_identity or node.contained_:
             return self._whole(node, plan, meta, data, date)
         matter = self._matter(node, plan, meta)
         return Envelope(

@@ -209,9 +209,8 @@ def plan_of(struct: type[msgspec.Struct]) -> Plan:
 
 
 def _deciding(rtype: str) -> Iterator[str]:
-    """Where the elements begin that say whom a resource is about, what it is labelled, and what it was made from."""
+    """Where the elements begin that say whom a resource is about, and what it is labelled."""
     yield from dict.fromkeys(path.partition(".")[0] for path in ABOUT.get(rtype, ()))
-    yield from SOURCES.get(rtype, ())
     yield from (LABELLED[own] for own in (rtype,) if own in LABELLED)
 
 
