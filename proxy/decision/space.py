@@ -87,6 +87,7 @@ class Space:
         self._of = {one: mask for kept in self._elements.values() for one, mask in kept.items()}
         self._by_rank = {rank: self._labelled(Coding(CONFIDENTIALITY, rank)) for rank in RANKS}
         self._points = Points(compiled, self.rules, self._ordinary)
+        self._lifted: dict[int, int] = {}
         self._needs: dict[Hashable, tuple[frozenset[Element], ...]] = {}
         # what doubt makes a deny match: relationships that are proven by the resource stay known
         self._in_doubt = mask_of(self.rules, lambda rule: bool(rule.relationships - OF_RESOURCE))
@@ -234,12 +235,11 @@ class Space:
 
     def unlifted(self, denies: int, permits: int) -> int:
         """Those of some denies that none of some permits lifts."""
-        lifts = frozenset().union(*(self.rules[number].lifts for number in self.numbers(permits)))
-        return sum(
-            1 << number
-            for number in self.numbers(denies)
-            if self._absolute >> number & 1 or self.rules[number].tag not in lifts
-        )
+        lifted = self._lifted.get(permits)
+        if lifted is None:
+            lifts = frozenset().union(*(self.rules[one].lifts for one in self.numbers(permits)))
+            lifted = self._lifted[permits] = sum(1 << one for one in self.tagged(lifts))
+        return denies & ~lifted
 
     def lifting(self, number: int, point: Point) -> Iterator[int]:
         """The permits that lift a deny and can match at a point."""
