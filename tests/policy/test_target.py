@@ -24,5 +24,7 @@ def test_an_absent_field_is_no_constraint_and_values_are_frozen() -> None:
 
 
 def test_the_words_of_a_policy_are_the_words_of_the_gateway() -> None:
-    assert {one.value for one in Interaction} <= set(get_args(InteractionCode))
+    assert {one.value for one in Interaction} - {"smart-configuration"} <= set(
+        get_args(InteractionCode)
+    )
     assert {one.value for one in PrincipalKind} == {*get_args(KindCode), "unknown"}
