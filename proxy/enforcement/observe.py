@@ -131,7 +131,7 @@ class Observation:
 
 
 def _observed(entry: Entry, given: Answer) -> Entry:
-    """The entry of what really was answered, with what would have been beside it; nobody is told or warned, no grant begins."""
+    """The entry of what really was answered, with what would have been beside it; nobody is told or warned, no grant is used."""
     would = Would(entry.status, entry.refusal, entry.detail)
     outcome = outcome_of(given.status)
     return structs.replace(

@@ -557,11 +557,13 @@ async def test_what_is_redacted_under_a_grant_cannot_be_searched_under_it(ward: 
     await close_glass(ward, DOCTOR, "Patient/p")
 
 
-async def test_where_nothing_is_enforced_no_grant_begins(tmp_path: Path, scene: Scene) -> None:
+async def test_where_nothing_is_enforced_no_grant_is_used(tmp_path: Path, scene: Scene) -> None:
     observing = "mode: observe\nobserve_acknowledged: answers leave unfiltered\n"
     async with staged(tmp_path, scene.stage.upstream_url, more=observing) as stage:
         await open_glass(stage, DOCTOR)
-        [entry] = stage.entries()
-    assert entry.would is not None
-    assert entry.would.status == 200
-    assert entry.grants == ()
+        await stage.ask("Patient/noe", DOCTOR)
+        started, read = stage.entries()
+    assert [one.act for one in started.grants] == [GrantAct.STARTED]
+    assert read.would is not None
+    assert read.would.status == 200
+    assert read.grants == ()
