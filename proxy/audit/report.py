@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 
 from proxy.audit.agent import Observer
-from proxy.audit.entry import Entry, Judged
+from proxy.audit.entry import Entry, GrantAct, Judged
 from proxy.audit.event import events_of
 
 
@@ -29,7 +29,8 @@ class Access:
     basis: tuple[str, ...]
     """Rules and Consents that decided."""
     outcome: str
-    """`disclosed`, `redacted` (in part), `explained` (to a reviewer), `withheld`, or of the whole request `denied`, `failed`."""
+    """`disclosed`, `redacted` (in part), `consulted` (counted, or led through), `explained` (to a reviewer), `withheld`, or of the whole request `denied`, `failed`;
+    of a break-glass grant `started`, `ended`, `expired`, `reviewed`."""
 
 
 def concerns(entry: Entry, patient: str) -> bool:
@@ -64,7 +65,7 @@ def _access(entry: Entry, patient: str) -> Access:
         client=actor.client_id,
         interaction=entry.interaction,
         what=_what(entry, patient),
-        why=actor.purposes,
+        why=_purposes(entry, patient),
         basis=_basis(entry.decisions, patient),
         outcome=_outcome(entry, patient),
     )
@@ -78,7 +79,19 @@ def _what(entry: Entry, patient: str) -> tuple[str, ...]:
         for reference in one.references
     )
     asked = "/".join(part for part in (entry.type, entry.resource_id) if part)
-    return touched or ((asked,) if asked else ())
+    acts = tuple(f"break-glass {act.value}" for act in _acts(entry, patient))
+    return touched or acts or ((asked,) if asked else ())
+
+
+def _acts(entry: Entry, patient: str) -> tuple[GrantAct, ...]:
+    """What became of the patient's break-glass grants in this request."""
+    return tuple(note.act for note in entry.grants if note.patient == patient)
+
+
+def _purposes(entry: Entry, patient: str) -> tuple[str, ...]:
+    """The purposes that the token named, and break-glass where a grant was needed."""
+    used = GrantAct.USED in _acts(entry, patient)
+    return tuple(dict.fromkeys((*entry.actor.purposes, *(["BTG"] if used else []))))
 
 
 def _basis(decisions: Iterable[Judged], patient: str) -> tuple[str, ...]:
@@ -99,6 +112,9 @@ def _outcome(entry: Entry, patient: str) -> str:
     outcomes = {one.outcome for one in entry.touched if patient in one.patients}
     if entry.would is not None and outcomes:
         return "disclosed"  # whatever enforcement would have done
+    if not outcomes and _acts(entry, patient):
+        return _acts(entry, patient)[-1].value
     return next(
-        (one for one in ("redacted", "disclosed", "explained") if one in outcomes), "withheld"
+        (one for one in ("redacted", "disclosed", "consulted", "explained") if one in outcomes),
+        "withheld",
     )

@@ -9,7 +9,7 @@ from fhir.resources.R4B.auditevent import AuditEvent
 
 from proxy.audit.entry import Entry, GrantAct, GrantNote, Judged, Touched
 from proxy.audit.event import events_of
-from proxy.audit.report import concerns
+from proxy.audit.report import access_report, concerns
 from tests.audit.cases import OBSERVER, READ, SEARCH, changed
 
 Json = dict[str, Any]
@@ -116,3 +116,14 @@ def test_every_event_is_valid_in_both_versions(entry: Entry) -> None:
 def test_an_entry_of_a_grant_concerns_its_patient() -> None:
     assert concerns(act(GrantAct.STARTED), "Patient/p1")
     assert not concerns(act(GrantAct.STARTED), "Patient/p2")
+
+
+def test_the_report_of_a_patient_tells_of_grants() -> None:
+    entries = [act(GrantAct.STARTED, "found unconscious"), USED, act(GrantAct.REVIEWED, "real")]
+    told = [(one.what, one.why, one.outcome) for one in access_report(entries, "Patient/p1")]
+    assert told == [
+        (("break-glass started",), ("TREAT",), "started"),
+        (("Observation/o1/_history/3",), ("TREAT", "BTG"), "disclosed"),
+        (("break-glass reviewed",), ("TREAT",), "reviewed"),
+    ]
+    assert access_report(entries, "Patient/p2") == []
