@@ -22,6 +22,10 @@ def request(headers: dict[str, str]) -> RawRequest:
     )
 
 
+async def unasked(address: str, token: str) -> bytes:
+    raise AssertionError("no issuer has userinfo")
+
+
 async def identified(folder: Path, who: object, now: float = NOW, **env: str) -> Principal:
     async def fetch(address: str) -> bytes:
         assert address == "https://idp.example.org/keys"
@@ -31,7 +35,7 @@ async def identified(folder: Path, who: object, now: float = NOW, **env: str) ->
         raise AssertionError("nobody is asked about a JWT")
 
     settings = load_settings(configuration(folder, "http://127.0.0.1:1/fhir", 0, 0), env)
-    identify = identifier_of(settings, env, (), lambda: now, Outside(fetch, post))
+    identify = identifier_of(settings, env, (), lambda: now, Outside(fetch, post, unasked))
     return await identify(request(authorization(who)))  # type: ignore[arg-type]  # (a person, or claims)
 
 
@@ -71,7 +75,7 @@ async def test_a_key_file_may_be_replaced_while_the_gateway_runs(tmp_path: Path)
     async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
         raise OSError("not asked")
 
-    outside = Outside(fetch, post)
+    outside = Outside(fetch, post, unasked)
     (tmp_path / "keys.json").write_bytes(b'{"keys":[]}')
     identify = identifier_of(settings, {}, (), lambda: NOW, outside)
     with pytest.raises(ProxyError):
@@ -145,7 +149,9 @@ async def test_a_token_that_is_no_jwt_is_asked_about_with_our_own_credentials(
     (tmp_path / "gateway.yaml").write_text(OPAQUE)
     settings = load_settings(tmp_path / "gateway.yaml", {})
     bases = ("http://gateway.example.org/fhir",)
-    identify = identifier_of(settings, {"S": "p:w"}, bases, lambda: NOW, Outside(fetch, post))
+    identify = identifier_of(
+        settings, {"S": "p:w"}, bases, lambda: NOW, Outside(fetch, post, unasked)
+    )
     principal = await identify(request({"Authorization": "Bearer opaque-1"}))
     assert principal.fhir_user == "Practitioner/dr-martin"
     assert asked == [
