@@ -8,6 +8,7 @@ from math import inf
 from proxy.decision.emergency import BREAK_GLASS, Emergency, compile_emergency, serves
 from proxy.decision.model import Decision
 from proxy.decision.rules import (
+    NAMED_ONLY,
     CompiledRule,
     Standing,
     When,
@@ -110,7 +111,10 @@ def open_case(
     zone: tzinfo,
     now: float | None = None,
 ) -> Case:
-    """The case of one caller and interaction at an instant; at none that is known, no campaign permits and each denies."""
+    """The case of one caller and interaction at an instant; at none that is known, no campaign permits and each denies.
+
+    A grant opens one patient's record, and so nothing in bulk (T-186).
+    """
     purposes, emergency = purposes_of(principal, compiled.policies), compiled.emergency
 
     def opened(rules: Iterable[CompiledRule], purposes: frozenset[str]) -> Case:
@@ -133,7 +137,9 @@ def open_case(
         )
 
     case = opened(compiled.rules, purposes)
-    if emergency is None or not serves(purposes) or not emergency.admits(principal, closure):
+    if emergency is None or interaction in NAMED_ONLY or not serves(purposes):
+        return case
+    if not emergency.admits(principal, closure):
         return case
     under = opened((*compiled.rules, *emergency.denies), frozenset({BREAK_GLASS}))
     return replace(case, emergency=replace(under, under_grant=True))

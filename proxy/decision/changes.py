@@ -26,7 +26,7 @@ from proxy.facts.relationship import CARE_TEAM, GENERAL_PRACTITIONER, GUARDIAN, 
 from proxy.fhir.coding import CONFIDENTIALITY, Coding, Effect
 from proxy.fhir.envelope import Envelope
 from proxy.identity.principal import Principal, PrincipalKind
-from proxy.identity.scopes import INTERACTIONS_OF, Scopes, parse_scopes
+from proxy.identity.scopes import Scopes, parse_scopes, permissions_for
 
 MOST_CONSENTS = 50
 """Consents of one patient that are tried without, one by one."""
@@ -160,9 +160,8 @@ def _principals(case: Case, rtype: str) -> Iterator[tuple[Change, Principal]]:
 
 def _scope(case: Case, rtype: str) -> str:
     """The least scope that covers the interaction, at the level that this kind of principal can have."""
-    letters = [letter for letter, codes in INTERACTIONS_OF.items() if case.interaction in codes]
     level = "system" if case.principal.kind is PrincipalKind.SYSTEM else "user"
-    return f"{level}/{rtype}.{''.join(letters)}"
+    return f"{level}/{rtype}.{permissions_for(case.interaction)}"
 
 
 def _reference(case: Case) -> str | None:

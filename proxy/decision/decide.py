@@ -17,6 +17,7 @@ from proxy.decision.model import Decision, Reason, Verdict
 from proxy.decision.residual import unhonoured
 from proxy.decision.rules import (
     CompiledRule,
+    speaks_of,
 )
 from proxy.decision.voices import authorship, judge
 from proxy.facts.grant import Grant, grants_for, holder_of
@@ -47,7 +48,7 @@ def _admission(case: Case, rtype: str) -> Decision:
     ]
     if denied:
         return Decision(Effect.DENY, tuple(denied))
-    if not any(_names_type(one.rule, rtype) for one in case.permits):
+    if not any(_opens(case, one.rule, rtype) for one in case.permits):
         silence = Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this to the caller")
         return Decision(Effect.DENY, (silence,))
     return Decision(Effect.PERMIT)
@@ -67,8 +68,9 @@ def _shut_out(case: Case, rtype: str) -> Iterator[Reason]:
             yield reason_of(one)
 
 
-def _names_type(rule: CompiledRule, rtype: str) -> bool:
-    return not rule.types or rtype in rule.types
+def _opens(case: Case, rule: CompiledRule, rtype: str) -> bool:
+    """Whether a standing permit may permit resources of this type."""
+    return (not rule.types or rtype in rule.types) and speaks_of(case.interaction, rule)
 
 
 _MOST_KEPT = 2_000

@@ -62,6 +62,15 @@ def redactable(case: Case) -> frozenset[Redaction]:
     )
 
 
+def conveyed(case: Case) -> frozenset[str]:
+    """What a reader may have to be told with any resource that leaves under this case."""
+    terms, handling = case.compiled.policies.terms, case.compiled.policies.labels.handling
+    by_label = {
+        terms.text(by.warn) for alternatives in handling.values() for by in alternatives if by.warn
+    }
+    return frozenset(by_label).union(*(one.rule.obligations.warn for one in case.permits))
+
+
 def _unmet(label: Coding) -> Reason:
     sentence = "a handling instruction that the house does not fulfil for this caller"
     return Reason("label", Verdict.UNKNOWN, f"{label.system}#{label.code}", sentence)

@@ -6,14 +6,14 @@ without a break-glass grant, is a bit mask of rules for each value; values of on
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import UTC
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 from math import inf, nextafter
 from operator import and_, or_
 from typing import NamedTuple
 
 from proxy.decision.case import CompiledPolicies
-from proxy.decision.rules import CompiledRule
+from proxy.decision.rules import NAMED_ONLY, CompiledRule, speaks_of
 from proxy.decision.terminology import RANK
 from proxy.decision.voices import DOCUMENTS
 from proxy.identity.principal import PrincipalKind
@@ -102,6 +102,8 @@ class Points:
             return False
         if not point.grant or self._emergency is None:
             return True
+        if point.interaction in NAMED_ONLY:
+            return False
         opener = self._emergency.opener.principal
         fits = (not opener.kind or point.kind in opener.kind) and point.consent != NOBODY
         return fits and (not opener.client or point.client in opener.client)
@@ -134,8 +136,8 @@ class Points:
         )
 
     def _interactions(self) -> Values:
-        codes = [code for letter in "rscud" for code in INTERACTIONS_OF[letter]]
-        return tuple((one, self._named(one, lambda rule: rule.interactions), None) for one in codes)
+        codes = [code for letter in "rscud" for code in INTERACTIONS_OF[letter]] + [*NAMED_ONLY]
+        return tuple((one, mask_of(self._rules, partial(speaks_of, one)), None) for one in codes)
 
     def _types(self) -> Values:
         universal = self._policies.universal

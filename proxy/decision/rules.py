@@ -6,7 +6,7 @@ INVARIANT: unknown never matches a permit, and always matches a deny (decisions 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -23,6 +23,9 @@ T = TypeVar("T")
 Ternary: TypeAlias = bool | None
 """Yes, no, or `None`: unknown."""
 
+
+NAMED_ONLY = ("export",)
+"""Interactions that are permitted only by a rule that names them: whatever else may be read, it is not read in bulk."""
 
 OF_RESOURCE = frozenset({"author", "author-organization"})
 """Relationships to a resource, which its author elements prove; all others are to its patient."""
@@ -81,6 +84,13 @@ class About:
     """Relationships that hold for certain even when others are unknown (`OF_RESOURCE`)."""
     consent: frozenset[str]
     """The verdicts the Consents' voice counts as: `permit`, `named`, `none`, `deny`; empty when no Consent is asked."""
+
+
+def speaks_of(interaction: str, rule: CompiledRule) -> bool:
+    """Whether a rule decides about an interaction: a permit of what must be named has to name it, a deny need not."""
+    if rule.interactions:
+        return interaction in rule.interactions
+    return interaction not in NAMED_ONLY or rule.effect is Effect.DENY
 
 
 def compile_rule(rule: Rule, policies: PolicySet) -> CompiledRule:
@@ -165,10 +175,15 @@ def stand(
         for rule in rules
     )
     return tuple(
-        Standing(rule, certain=match is True)
+        Standing(_as_standing(rule, interaction), certain=match is True)
         for rule, match in matched
         if match is True or (match is None and rule.effect is Effect.DENY)
     )
+
+
+def _as_standing(rule: CompiledRule, interaction: str) -> CompiledRule:
+    """The rule; one that may only oblige, because it does not name what must be named, lifts nothing."""
+    return rule if speaks_of(interaction, rule) else replace(rule, lifts=frozenset())
 
 
 def _is_in_force(campaign: Dated | None, when: When) -> Ternary:

@@ -17,6 +17,7 @@ from proxy.decision.rules import (
     About,
     Standing,
     matches,
+    speaks_of,
 )
 from proxy.facts.grant import BREAK_GLASS_TIE, grants_for, holder_of
 from proxy.facts.model import ConsentDirective, Facts, PatientFacts
@@ -264,7 +265,9 @@ def _unknown_labels(labels: EffectiveLabels) -> Iterator[Reason]:
 
 
 def _permits(case: Case, about: About) -> tuple[Standing, ...]:
-    return tuple(one for one in case.permits if matches(one.rule, about) is True)
+    """The rules that permit. One that does not name what must be named adds its obligations to one that does."""
+    found = tuple(one for one in case.permits if matches(one.rule, about) is True)
+    return found if any(speaks_of(case.interaction, one.rule) for one in found) else ()
 
 
 def _denies(case: Case, about: About) -> Iterator[tuple[str, bool, Reason]]:

@@ -34,6 +34,10 @@ INTERACTIONS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Permission to codes of http://hl7.org/fhir/restful-interaction. Batch, transaction and operations have none (SCOPE-7, 12)."""
 
+EXPORT = "export"
+_OF_EXPORT = frozenset("rs")
+"""SMART Backend Services: what is exported is read and searched, by a system (`system/*.rs`, `system/Patient.read`)."""
+
 V1_PERMISSIONS: Mapping[str, str] = MappingProxyType({"read": "rs", "write": "cud", "*": "cruds"})
 
 POLICY_TYPES = frozenset(
@@ -170,7 +174,17 @@ def _levels_of(granted: frozenset[ResourceScope]) -> _Levels:
 
 
 def _interactions_of(scope: ResourceScope) -> list[str]:
-    return [one for permission in scope.permissions for one in INTERACTIONS_OF.get(permission, ())]
+    exports = [EXPORT] if scope.level == "system" and scope.permissions >= _OF_EXPORT else []
+    return exports + [
+        one for permission in scope.permissions for one in INTERACTIONS_OF.get(permission, ())
+    ]
+
+
+def permissions_for(interaction: str) -> str:
+    """Give the least letters of a scope that covers an interaction; empty where none does."""
+    if interaction == EXPORT:
+        return "rs"
+    return "".join(letter for letter, codes in INTERACTIONS_OF.items() if interaction in codes)
 
 
 def _resource_scope(text: str) -> ResourceScope | None:

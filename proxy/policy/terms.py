@@ -28,9 +28,9 @@ Purpose: TypeAlias = Literal[
 
 InteractionCode: TypeAlias = Literal[
     "read", "vread", "update", "patch", "delete", "create", "history-instance", "history-type", "history-system",
-    "search-type", "search-system", "capabilities", "transaction", "batch", "operation",
+    "search-type", "search-system", "capabilities", "transaction", "batch", "operation", "export",
 ]  # fmt: skip
-"""Codes of http://hl7.org/fhir/restful-interaction."""
+"""Codes of http://hl7.org/fhir/restful-interaction, and `export`: Bulk Data Access, in all its steps."""
 
 Relationship: TypeAlias = Literal[
     "self", "care-team", "general-practitioner", "author", "author-organization", "guardian", "trusted-person", "delegate", "denied",

@@ -399,3 +399,10 @@ def test_one_element_that_only_a_grant_opens_is_a_use_of_it(tmp_path: Path) -> N
     decision = decided(what=what, compiled=compiled)
     assert not decision.alters
     assert [one.id for one in decision.grants] == ["g-Patient/p"]
+
+
+def test_no_grant_opens_anything_in_bulk() -> None:
+    who = principal_of("Practitioner/x", DOCTOR, "TREAT")
+    closure = ActorClosure(roles=who.roles, complete=True)
+    assert open_case(COMPILED, who, closure, "read", PARIS, NOW).emergency is not None
+    assert open_case(COMPILED, who, closure, "export", PARIS, NOW).emergency is None

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.decision.rules import About, Ternary, by_effect, compile_rule, matches, stand
+from proxy.decision.rules import About, Ternary, by_effect, compile_rule, matches, speaks_of, stand
 from proxy.facts.model import ActorClosure
 from proxy.fhir.coding import CONFIDENTIALITY, Coding, Effect
 from proxy.policy.model import Rule
@@ -104,3 +105,34 @@ def test_every_rule_that_ships_compiles_to_what_it_says(written: Rule) -> None:
     assert bool(compiled.roles) == bool(written.target.principal.role)
     assert len(compiled.labels) == len(set(written.target.resource.label))
     assert compiled.sentence
+
+
+EXPORT: list[tuple[bool, list[str], bool, list[str]]] = [
+    # permit or deny, interactions that it names; whether it speaks of an export, what it lifts there
+    (True, ["export"], True, ["mask"]),
+    (True, ["read", "export"], True, ["mask"]),
+    (True, [], False, []),
+    (False, [], True, []),
+    (False, ["export"], True, []),
+]
+
+
+@pytest.mark.parametrize(("permits", "named", "speaks", "lifts"), EXPORT)
+def test_what_is_read_in_bulk_is_permitted_by_name_and_denied_by_any_deny(
+    *, permits: bool, named: list[str], speaks: bool, lifts: list[str]
+) -> None:
+    target = {"purpose": ["TREAT"], **({"interaction": named} if named else {})}
+    one = replace(
+        rule("permit" if permits else "deny", **target),
+        lifts=frozenset({"mask"} if permits else ()),
+    )
+    who = principal_of("Practitioner/x", DOCTOR, "TREAT")
+    [found] = stand([one], who, ActorClosure(complete=True), who.purposes, "export")
+    assert (speaks_of("export", one), found.rule.lifts) == (speaks, frozenset(lifts))
+    assert speaks_of("read", one) is (not named or "read" in named)
+
+
+def test_a_rule_that_names_other_interactions_does_not_stand_in_an_export() -> None:
+    who = principal_of("Practitioner/x", DOCTOR, "TREAT")
+    one = rule("permit", interaction=["read", "search-type"])
+    assert stand([one], who, ActorClosure(complete=True), who.purposes, "export") == ()

@@ -10,6 +10,7 @@ from proxy.identity.scopes import (
     ResourceScope,
     Scopes,
     parse_scopes,
+    permissions_for,
 )
 
 ALL = frozenset("cruds")
@@ -253,3 +254,36 @@ def test_any_text_is_read_without_an_exception_and_lost_nowhere(text: str) -> No
     scopes = parse_scopes(text)
     assert set(scopes.not_understood) <= set(text.split(" "))
     assert all(scope.permissions <= ALL and scope.permissions for scope in scopes.granted)
+
+
+EXPORTED: list[tuple[str, bool]] = [
+    ("system/*.rs", True),
+    ("system/*.read", True),
+    ("system/Observation.cruds", True),
+    ("system/*.r", False),
+    ("system/*.s", False),
+    ("system/*.write", False),
+    ("system/Patient.rs", False),
+    ("user/*.rs", False),
+    ("patient/*.cruds", False),
+    ("user/*.* patient/*.*", False),
+]
+
+
+@pytest.mark.parametrize(("text", "covers"), EXPORTED)
+def test_only_a_system_that_may_read_and_search_exports(text: str, *, covers: bool) -> None:
+    assert parse_scopes(text).covers("export", "Observation") is covers
+
+
+def test_a_constrained_scope_exports_what_fulfils_it() -> None:
+    scopes = parse_scopes("system/Observation.rs?category=laboratory")
+    assert scopes.levels_for("export", "Observation") == frozenset()
+    holding = frozenset({("category", "laboratory")})
+    assert scopes.levels_where("export", "Observation", holding) == {"system"}
+
+
+@pytest.mark.parametrize(
+    ("interaction", "letters"), [("read", "r"), ("export", "rs"), ("create", "c"), ("batch", "")]
+)
+def test_the_letters_that_an_interaction_needs(interaction: str, letters: str) -> None:
+    assert permissions_for(interaction) == letters
