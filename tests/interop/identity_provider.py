@@ -8,7 +8,6 @@ import base64
 import hashlib
 import json
 import secrets
-import shutil
 import subprocess
 import tempfile
 import time
@@ -248,11 +247,11 @@ async def providing(resource: str) -> AsyncIterator[Provider]:
 
 
 def node() -> str:
-    """Path of Node.js; `Missing` where it, or what `npm ci` installs, is not there."""
-    path = shutil.which("node")
-    if path is None or not (PROJECT / "node_modules" / "oidc-provider").is_dir():
-        raise Missing("run `make interop`: it needs Node.js 20.19 or newer and npm")
-    return path
+    """Path of the Node.js that `requirements.txt` brings; `Missing` where it, or what `npm ci` installs, is not there."""
+    path = PROJECT / ".venv" / "bin" / "node"
+    if not path.is_file() or not (PROJECT / "node_modules" / "oidc-provider").is_dir():
+        raise Missing("run `make interop`: it installs Node.js and the programs")
+    return str(path)
 
 
 @contextmanager
