@@ -98,4 +98,11 @@ def documents_of(ground: Ground) -> Documents:
 def paging_of(settings: Settings) -> Paging:
     """How pages are made."""
     paging = settings.paging
-    return Paging(paging.default_count, paging.max_count, paging.max_upstream_pages, paging.ttl_s)
+    return Paging(
+        paging.default_count,
+        paging.max_count,
+        paging.max_upstream_pages,
+        paging.ttl_s,
+        paging.max_consulted,
+        paging.max_counted,
+    )

@@ -29,7 +29,8 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
 class Touched(msgspec.Struct, frozen=True, omit_defaults=True):
     """Resources that were considered and fared alike, for the same reasons.
 
-    `disclosed`, `redacted` or `withheld`; `explained` where a reviewer was told of them.
+    `disclosed`, `redacted` or `withheld`; `consulted` where the answer tells something of them without showing them (a count,
+    a chain); `explained` where a reviewer was told of them.
     """
 
     references: tuple[str, ...]

@@ -41,8 +41,9 @@ from proxy.fhir.coding import Coding
 
 __all__ = ["Observer", "events_of"]
 
-_DISCLOSED = frozenset({"disclosed", "redacted", "explained"})
-"""`explained`: a reviewer was told of the resource, its labels and why it is shown or not."""
+_DISCLOSED = frozenset({"disclosed", "redacted", "consulted", "explained"})
+"""`consulted`: the answer counts the resource, or depends on it by a chain. `explained`: a reviewer was told of it, its labels
+and why it is shown or not."""
 _OUTCOMES = {"permitted": balp.SUCCESS, "denied": balp.MINOR_FAILURE}
 _TELLS = {refusal.value: tell.text for refusal, tell in TELLS.items()}
 _RESTFUL = frozenset(

@@ -39,6 +39,9 @@ MOST_FINDINGS = 100
 LEFT = frozenset({"disclosed", "redacted"})
 """What became of a resource that leaves."""
 
+TOLD_OF = LEFT | {"consulted"}
+"""What became of a resource that the answer tells something of: one that is counted, or that a chain led through, does not leave."""
+
 _Fate: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], int]
 """(outcome, patients, redacted paths, index of the decision)."""
 
@@ -106,6 +109,7 @@ class Record:
         index = -1 if decision is None else self.decide(decision, patients)
         if decision is not None and outcome in LEFT:
             self.warned |= decision.obligations.warn
+        if decision is not None and outcome in TOLD_OF:
             self.use(decision.grants)
             if decision.obligations.notify:
                 self._oblige(decision, patients)
@@ -126,6 +130,11 @@ class Record:
             if self._used.setdefault(grant.id, grant) is grant:
                 for recipient in ("patient", "privacy-officer"):
                     self._due.setdefault((recipient, grant.patient), "break-glass-use")
+
+    @property
+    def used(self) -> tuple[Grant, ...]:
+        """The grants that this request needed so far."""
+        return tuple(self._used.values())
 
     def _granted(self, status: int) -> tuple[GrantNote, ...]:
         """What became of grants; of a request that was refused or failed, nothing did."""

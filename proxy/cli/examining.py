@@ -10,7 +10,7 @@ from proxy.decision.explain import Because, Explanation
 from proxy.enforcement.rehearsal import Considered, Rehearsal
 from proxy.facts.lint import Linted
 
-_MARKS = {"disclosed": "+", "redacted": "~", "permitted": "o", "withheld": "-"}
+_MARKS = {"disclosed": "+", "redacted": "~", "permitted": "o", "consulted": "o", "withheld": "-"}
 UNSUPPORTED = "UNSUPPORTED"
 
 

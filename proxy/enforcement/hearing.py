@@ -23,6 +23,7 @@ from proxy.fhir.reader import EnvelopeReader
 from proxy.fhir.search import relative_url
 from proxy.obligations.cursor import Cursor
 from proxy.obligations.disclose import ILLEGIBLE, Disclosed, Judged, disclose, illegible
+from proxy.obligations.subset import opens, part_of, parts
 
 OK = 200
 _UPSTREAM_STATUS = {
@@ -95,10 +96,20 @@ class Hearing:
             Judged(raw, envelope, None if envelope is None else decide(envelope))
             for raw, envelope in zip(resources, envelopes, strict=True)
         )
-        told = [one._replace(decision=ILLEGIBLE) if illegible(one) else one for one in judged]
+        told = [
+            one._replace(decision=ILLEGIBLE) if illegible(one) or self._is_shut(one) else one
+            for one in judged
+        ]
         findings.report(told, self.record.find)
         self.house.witness(self.case, facts, told)
         return told
+
+    def _is_shut(self, judged: Judged) -> bool:
+        """Whether a part of it is asked for, and it does not open so that a part could be cut from it."""
+        envelope = judged.envelope
+        if envelope is None or not parts(self.request, envelope.type):
+            return False
+        return not opens(judged.raw)
 
     async def _read(
         self, resources: Sequence[Resource], whole: bytes | None, over: Envelope | None
@@ -135,7 +146,11 @@ class Hearing:
         """What leaves of a permitted resource; written down."""
         disclosed = disclose(judged, self.house.pseudonym_key)
         self.note(judged, "redacted" if disclosed.redacted else "disclosed", disclosed.redacted)
-        return disclosed
+        envelope = judged.envelope
+        if envelope is None or not parts(self.request, envelope.type):
+            return disclosed
+        body = part_of(bytes(disclosed.body), envelope.type, self.request, self.house.definitions)
+        return disclosed._replace(body=body)
 
     def disclose_all(self, page: Sequence[Judged]) -> list[Resource]:
         """What leaves of each permitted resource; written down matter by matter."""
@@ -143,7 +158,13 @@ class Hearing:
         bodies: list[Resource] = []
         for judged in page:
             raw, envelope, decision = judged
-            if envelope is None or envelope.matter is None or decision is None or decision.alters:
+            if (
+                envelope is None
+                or envelope.matter is None
+                or decision is None
+                or decision.alters
+                or parts(self.request, envelope.type)
+            ):
                 bodies.append(self.disclose(judged).body)
                 continue
             key = (id(decision), envelope.matter)

@@ -142,12 +142,17 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How pages are made: matches per page, how many upstream pages one page may read, life of a page link."""
+    """How pages are made: matches per page, how many upstream pages one answer may read, life of a page link.
+
+    `max_consulted`: visible resources that one link of a chain may lead through; `max_counted`: that are counted.
+    """
 
     default_count: int
     max_count: int
     max_upstream_pages: int
     ttl_s: float
+    max_consulted: int
+    max_counted: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from proxy.decision.decide import decide_request
 from proxy.enforcement.hearing import Hearing
 from proxy.errors import CallerError, Refusal
+from proxy.fhir.chains import searches_of
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest, Interaction
 
@@ -37,10 +38,11 @@ async def require_open(hearing: Hearing) -> None:
 
 
 def named_patients(request: FhirRequest, definitions: Definitions) -> frozenset[str]:
-    """The patients (`Patient/x`) that a request names: in its path, in `_id` of Patient, in any reference it searches by."""
+    """The patients (`Patient/x`) that a request names: in its path, in `_id` of Patient, in any reference that it or a chain searches by."""
     if request.type == PATIENT and request.id:
         return frozenset({f"{PATIENT}/{request.id}"})
-    return frozenset(_searched(request, definitions))
+    searches = searches_of(request)
+    return frozenset(one for search in searches for one in _searched(search, definitions))
 
 
 def _searched(request: FhirRequest, definitions: Definitions) -> Iterator[str]:

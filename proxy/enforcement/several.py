@@ -5,62 +5,96 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from proxy.decision.model import Decision
+from proxy.enforcement.chained import Resolved, require_admitted, resolve
 from proxy.enforcement.hearing import Hearing
-from proxy.enforcement.single import answer, current
-from proxy.errors import UpstreamError
+from proxy.enforcement.matching import (
+    MOST_ASKED,
+    OUTCOME,
+    consulted,
+    matching,
+    source_of,
+    target_of,
+)
+from proxy.enforcement.single import answer, current, leaves_whole
+from proxy.errors import CallerError, Refusal
 from proxy.facts.grant import Grant
 from proxy.fhir.bundle import (
     NO_RESOURCE,
     BundleType,
     Frame,
     FrameEntry,
-    FrameError,
     OutEntry,
     bundle_of,
-    frame_of,
     high_water_mark,
-)  # fmt: skip
+)
 from proxy.fhir.coding import Coding
-from proxy.fhir.interaction import Answer, FhirRequest, path_of
+from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.query import encode_query
-from proxy.fhir.search import canonical_query, relative_url
+from proxy.fhir.search import canonical_query
 from proxy.fhir.warning import header_of, outcome_of
-from proxy.obligations.cursor import Cursor, binding_of, seal
+from proxy.obligations.cursor import UNTOLD_TOTAL, Cursor, binding_of, seal
 from proxy.obligations.disclose import Judged
-from proxy.obligations.guard import reads_cut
 from proxy.obligations.includes import related
-from proxy.obligations.narrow import narrow
 from proxy.obligations.pages import Candidate, Page, Position, Sort, Sorted, collect
 
-MATCH, INCLUDE, OUTCOME = "match", "include", "outcome"
 LEAST_ASKED = 100
-"""Matches that upstream is asked for at once, however few a page may hold. Were it the client's `_count`, a short run of
-hidden matches would use up `paging.max_upstream_pages` and so show itself as a refusal (T-10)."""
+"""Matches that upstream is asked for at once, however few a page may hold: a short run of hidden matches costs no more calls."""
+NOTHING = Page((), (), None)
 
 
 async def search(hearing: Hearing) -> Answer:
-    """Visible matches and the visible includes that belong to them."""
-    limited = narrow(
-        _asked(hearing), hearing.case, hearing.house.definitions, hearing.house.public_url
+    """Visible matches and the visible includes that belong to them; or how many there are."""
+    require_admitted(hearing)
+    resolved = await resolve(hearing)
+    if resolved is None:
+        return _bundle(hearing, "searchset", NOTHING, _total_of(hearing, 0))
+    if hearing.request.only_counts:
+        return _bundle(hearing, "searchset", NOTHING, await _counted(hearing, resolved))
+    page = await _page(
+        hearing, "searchset", _searched(hearing, resolved), matching(hearing, resolved.ties)
     )
+    total = await _total(hearing, resolved, page)
+    return _bundle(hearing, "searchset", _tied(hearing, page), total)
 
-    async def sort(frame: Frame, body: bytes) -> Sorted:
-        """Every entry is judged alone; upstream's own remarks (mode `outcome`) are not ours to pass on."""
-        modes = [
-            (entry, _mode(entry)) for entry in frame.entry if entry.resource is not NO_RESOURCE
-        ]
-        told = [(entry.resource, mode) for entry, mode in modes if mode in {MATCH, INCLUDE}]
-        judged = await hearing.judge([raw for raw, _ in told], whole=body)
-        found = [
-            _candidate(hearing, one, mode) for one, (_, mode) in zip(judged, told, strict=True)
-        ]
-        matches = [one for one in found if one.mode == MATCH]
-        return matches, [one for one in found if one.mode != MATCH] if len(matches) < len(
-            found
-        ) else []
 
-    page = await _page(hearing, "searchset", relative_url(limited), sort)
-    return _bundle(hearing, "searchset", _tied(hearing, page))
+def _searched(hearing: Hearing, resolved: Resolved) -> str:
+    """What upstream is asked: at once for what a page holds, or for what is counted anyway."""
+    least = MOST_ASKED if hearing.request.total or hearing.request.only_counts else LEAST_ASKED
+    return target_of(hearing, resolved.request, max(_count(hearing), least))
+
+
+async def _counted(hearing: Hearing, resolved: Resolved) -> int:
+    """The number of all visible matches (T-9); nothing is included with what does not show."""
+    alone = replace(resolved.request, includes=(), sort=())
+    start = Position(_searched(hearing, resolved._replace(request=alone)))
+    return await _number(hearing, start, resolved, hearing.house.paging.max_counted)
+
+
+async def _number(hearing: Hearing, start: Position, resolved: Resolved, most: int) -> int:
+    return len([one async for one in consulted(hearing, start, resolved.ties, most)])
+
+
+async def _total(hearing: Hearing, resolved: Resolved, page: Page) -> int | None:
+    """The number of all visible matches, where one page holds them or it is asked for (T-8)."""
+    found = len(page.matches)
+    if hearing.start is not None:
+        return _total_of(hearing, None)
+    if page.following is None or not hearing.request.total:
+        return found if page.following is None else None
+    try:
+        left = hearing.house.paging.max_counted - found
+        return found + await _number(hearing, page.following, resolved, left)
+    except CallerError as error:
+        if error.refusal is Refusal.TOO_COSTLY and hearing.request.total == "estimate":
+            return None
+        raise
+
+
+def _total_of(hearing: Hearing, first: int | None) -> int | None:
+    """The total of a page: `first` of the first one, of others what was counted with the first one."""
+    if hearing.start is None:
+        return first
+    return None if hearing.start.total == UNTOLD_TOTAL else hearing.start.total
 
 
 async def history(hearing: Hearing) -> Answer:
@@ -74,7 +108,7 @@ async def history(hearing: Hearing) -> Answer:
         found = [
             _deletion(newest, entry, next(number))
             if entry.resource is NO_RESOURCE
-            else _version(newest, next(versions), entry)
+            else _version(hearing, newest, next(versions), entry)
             for entry in frame.entry
         ]
         for one in found:
@@ -82,35 +116,10 @@ async def history(hearing: Hearing) -> Answer:
                 hearing.withhold(one.judged)
         return found, []
 
-    page = await _page(hearing, "history", relative_url(_asked(hearing)), sort)
-    return _bundle(hearing, "history", page)
-
-
-def _mode(entry: FrameEntry) -> str:
-    return (entry.search.mode if entry.search else "") or MATCH
-
-
-def _candidate(hearing: Hearing, one: Judged, mode: str) -> Candidate:
-    visible = _stands(one, hearing.request, mode) and not _found_by_cut(one, hearing)
-    if not visible:
-        hearing.withhold(one)
-    return Candidate(one.envelope.reference if one.envelope else "", one, visible, mode)
-
-
-def _stands(one: Judged, request: FhirRequest, mode: str) -> bool:
-    """Whether an entry may show: permitted, identified, and a match only when it is of the type that was searched."""
-    envelope, decision = one.envelope, one.decision
-    if envelope is None or decision is None or not envelope.id or not decision.permits:
-        return False
-    return mode != MATCH or envelope.type == request.type
-
-
-def _found_by_cut(one: Judged, hearing: Hearing) -> bool:
-    """Whether the search reads what is cut out of this resource."""
-    envelope, decision = one.envelope, one.decision
-    if envelope is None or envelope.inline is None or decision is None:
-        return False
-    return reads_cut(hearing.request, envelope.type, decision, hearing.house.definitions)
+    target = target_of(hearing, hearing.request, max(_count(hearing), LEAST_ASKED))
+    page = await _page(hearing, "history", target, sort)
+    whole = hearing.start is None and page.following is None
+    return _bundle(hearing, "history", page, len(page.matches) if whole else None)
 
 
 def _deletion(newest: Judged, entry: FrameEntry, number: int) -> Candidate:
@@ -120,14 +129,15 @@ def _deletion(newest: Judged, entry: FrameEntry, number: int) -> Candidate:
     return Candidate(f"deleted {number}", nothing, visible=method == "DELETE", mode=method)
 
 
-def _version(newest: Judged, one: Judged, entry: FrameEntry) -> Candidate:
-    """One version of a history: of this resource, and permitted as it was and as the current one is."""
+def _version(hearing: Hearing, newest: Judged, one: Judged, entry: FrameEntry) -> Candidate:
+    """One version of a history: of this resource, permitted as it was and as the current one is, and shown whole (T-61)."""
     mode = "POST" if entry.request and entry.request.method == "POST" else "PUT"
     same = bool(
         one.envelope and newest.envelope and one.envelope.reference == newest.envelope.reference
     )
     key = one.envelope.version if one.envelope else ""
-    return Candidate(key, one, visible=one.permitted and same, mode=mode)
+    visible = one.permitted and same and leaves_whole(hearing, one)
+    return Candidate(key, one, visible=visible, mode=mode)
 
 
 def _count(hearing: Hearing) -> int:
@@ -136,27 +146,10 @@ def _count(hearing: Hearing) -> int:
     return min(hearing.request.count or paging.default_count, paging.max_count)
 
 
-def _asked(hearing: Hearing) -> FhirRequest:
-    """The request as upstream is asked."""
-    return replace(hearing.request, count=max(_count(hearing), LEAST_ASKED))
-
-
 async def _page(hearing: Hearing, bundle_type: BundleType, target: str, sort: Sort) -> Page:
-    house = hearing.house
-    start = (
-        Position(hearing.start.target, hearing.start.skip) if hearing.start else Position(target)
-    )
-
-    async def fetch(at: str) -> tuple[Frame, bytes]:
-        body = await hearing.ask(at)
-        try:
-            return frame_of(body, bundle_type), body
-        except FrameError as error:
-            raise UpstreamError(str(error)) from None
-
-    return await collect(
-        start, _count(hearing), house.paging.max_upstream_pages, house.upstream_url, fetch, sort
-    )
+    start = hearing.start
+    at = Position(start.target, start.skip) if start else Position(target)
+    return await collect(at, _count(hearing), source_of(hearing, bundle_type, sort))
 
 
 def _tied(hearing: Hearing, page: Page) -> Page:
@@ -177,18 +170,17 @@ def _tied(hearing: Hearing, page: Page) -> Page:
     return replace(page, included=tuple(sorted(included, key=lambda one: one.key)))
 
 
-def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page) -> Answer:
-    """The Bundle, built anew. `total` only where one page holds everything that is visible."""
+def _bundle(hearing: Hearing, bundle_type: BundleType, page: Page, total: int | None) -> Answer:
+    """The Bundle, built anew."""
     shown = (*page.matches, *page.included)
-    whole = hearing.start is None and page.following is None
     entries = _entries(hearing, shown)
     header, remarks = _warnings(hearing, bundle_type)
     body = bundle_of(
         bundle_type,
         [*entries, *remarks],
         public_url=hearing.house.public_url,
-        links=_links(hearing, page),
-        total=len(page.matches) if whole else None,
+        links=_links(hearing, page, total),
+        total=total,
         labels=_marks([one.judged.decision for one in shown if one.judged.decision]),
     )
     return answer(body, {"x-intermediary": hearing.house.public_url, **header})
@@ -223,7 +215,7 @@ def _entries(hearing: Hearing, shown: Sequence[Candidate]) -> list[OutEntry]:
     ]
 
 
-def _links(hearing: Hearing, page: Page) -> list[tuple[str, str]]:
+def _links(hearing: Hearing, page: Page, total: int | None) -> list[tuple[str, str]]:
     """Self and next; both name the gateway, and upstream's own page link is sealed inside."""
     public_url = hearing.house.public_url
     links = [("self", f"{public_url}/{hearing.self_target}")]
@@ -231,13 +223,13 @@ def _links(hearing: Hearing, page: Page) -> list[tuple[str, str]]:
         links.append(
             (
                 "next",
-                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, page.following)}",
+                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, page.following, total)}",
             )
         )
     return links
 
 
-def _sealed(hearing: Hearing, page: Page, following: Position) -> str:
+def _sealed(hearing: Hearing, page: Page, following: Position, total: int | None) -> str:
     """The link to what follows. INVARIANT: it does not outlive a break-glass grant that a page so far needed."""
     house, request = hearing.house, hearing.request
     held = {grant.id for grant in _grants_of(page) if not grant.trusted}
@@ -249,6 +241,7 @@ def _sealed(hearing: Hearing, page: Page, following: Position) -> str:
         path=path_of(request),
         query=encode_query(canonical_query(request)),
         grants=tuple(sorted(held.union(hearing.start.grants if hearing.start else ()))),
+        total=UNTOLD_TOTAL if total is None else total,
     )
     return seal(cursor, house.cursor_key, house.nonce())
 

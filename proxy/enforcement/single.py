@@ -1,6 +1,11 @@
-"""read and vread: one resource, or nothing (https://hl7.org/fhir/R4/http.html#read, #vread)."""
+"""read and vread: one resource, or nothing (https://hl7.org/fhir/R4/http.html#read, #vread, #cread).
+
+A conditional read is judged like any other; only then it is asked whether the caller holds what would leave (T-60).
+A redacted view has no versions: which there are would tell that what is hidden has changed (T-61).
+"""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.errors import CallerError, Refusal, UpstreamError
@@ -8,7 +13,10 @@ from proxy.fhir.envelope import Envelope, Resource, named_in
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.outcome import CONTENT_TYPE
 from proxy.fhir.warning import header_of
-from proxy.obligations.disclose import Judged
+from proxy.obligations.cursor import binding_of
+from proxy.obligations.disclose import Judged, disclose
+from proxy.obligations.validators import is_held, view_tag
+from proxy.obligations.subset import parts
 
 
 async def read(hearing: Hearing) -> Answer:
@@ -19,9 +27,16 @@ async def read(hearing: Hearing) -> Answer:
 async def vread(hearing: Hearing) -> Answer:
     """An older version, judged by the labels and patients of both versions (T-47)."""
     newest = await current(hearing)
-    return _single(
-        hearing, await _permitted(hearing, path_of(hearing.request), over=newest.envelope)
-    )
+    older = await _permitted(hearing, path_of(hearing.request), over=newest.envelope)
+    if not leaves_whole(hearing, older):
+        hearing.withhold(older)
+        raise CallerError(Refusal.NOT_FOUND, "a redacted view has no versions")
+    return _single(hearing, older)
+
+
+def leaves_whole(hearing: Hearing, judged: Judged) -> bool:
+    """Whether a permitted resource leaves as it came."""
+    return not disclose(judged, hearing.house.pseudonym_key).redacted
 
 
 async def current(hearing: Hearing) -> Judged:
@@ -47,11 +62,15 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
 
 def _single(hearing: Hearing, judged: Judged) -> Answer:
     disclosed = hearing.disclose(judged)
-    warned = header_of(hearing.record.warned)
+    house, body = hearing.house, bytes(disclosed.body)
+    binding = binding_of(hearing.case.principal, hearing.case.compiled.policies.digest)
+    tag = view_tag(body, binding, house.cursor_key)
+    headers = {"etag": tag, **header_of(hearing.record.warned)}
     if disclosed.redacted:
-        return answer(disclosed.body, {"x-intermediary": hearing.house.public_url, **warned})
-    version = judged.envelope.version if judged.envelope else ""
-    return answer(disclosed.body, {"etag": f'W/"{version}"', **warned} if version else warned)
+        headers["x-intermediary"] = house.public_url
+    if is_held(hearing.raw.headers.get("if-none-match", ""), tag):
+        return Answer(HTTPStatus.NOT_MODIFIED, headers, b"")
+    return answer(body, headers)
 
 
 def answer(body: Resource, extra: Mapping[str, str]) -> Answer:

@@ -63,6 +63,22 @@ class SearchParameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A chained parameter: what it is asked by is searched in other resources first (FHIR search, chaining and `_has`).
+
+    `inner` are those searches, one for each type that the chain may lead to. Forwards, the reference parameter `name` of the
+    searched type leads to what they find; in `reverse`, their `tie` leads to the resources that are searched.
+    """
+
+    key: str
+    value: str
+    """As written, percent-decoded."""
+    name: str
+    inner: "tuple[FhirRequest, ...]"
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FhirRequest:
     """A request, understood. `parameters` are filters; result parameters have fields of their own."""
 
@@ -74,13 +90,28 @@ class FhirRequest:
     includes: tuple[SearchParameter, ...] = ()
     """`_include` and `_revinclude`, values `Source:param[:Target]`."""
     count: int | None = None
+    links: tuple[Link, ...] = ()
+    """Chained filters, which upstream is never asked for."""
+    tie: str = ""
+    """Of the inner search of a `_has`: the reference parameter by which it leads to what is searched."""
     sort: tuple[str, ...] = ()
     since: str = ""
+    summary: str = ""
+    """`_summary`: true, text, data or count; empty where everything is asked for."""
+    elements: tuple[str, ...] = ()
+    """`_elements`: names of elements at top level."""
+    total: str = ""
+    """`_total`: accurate or estimate; empty where none is asked for."""
     cursor: str = ""
     """A sealed page link (`_page`); then nothing but what the path says stands beside it."""
     head: bool = False
     operation: str = ""
     """The name of an operation, without `$`."""
+
+    @property
+    def only_counts(self) -> bool:
+        """Whether nothing but the total is asked for."""
+        return self.count == 0 or self.summary == "count"
 
 
 @dataclass(frozen=True, slots=True)

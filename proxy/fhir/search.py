@@ -4,7 +4,7 @@ Laws:
 - One parser for URL and form; both count (standards REST-7). Nothing is forwarded: upstream and self links get
   `canonical_query`, and reading that again gives the same request.
 - A result parameter stands at most once; a filter may be repeated and every occurrence counts (threats T-138).
-- What would count, hide elements or sort by relevance is refused, not ignored.
+- What upstream would count, cut or chain is never asked of it: `for_upstream` takes it away, and it is done here.
 """
 
 import re
@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from proxy.errors import CallerError, Refusal
 from proxy.fhir import negotiation, query
+from proxy.fhir.chains import MAX_SEARCHES, Reading, is_chain, link_of, searches_of
 from proxy.fhir.definitions import Definitions, SearchParam
 from proxy.fhir.interaction import (
     FhirRequest,
@@ -28,6 +29,7 @@ from proxy.fhir.parameters import MAX_VALUES, filter_of, searchable, targets_of
 
 __all__ = [
     "canonical_query",
+    "for_upstream",
     "includable",
     "relative_url",
     "request_of",
@@ -43,6 +45,8 @@ _INSTANT = re.compile(
 )
 _INCLUDE = re.compile("([A-Z][A-Za-z]*):([A-Za-z0-9_-]+)(?::([A-Z][A-Za-z]*))?")
 _INCLUDES = ("_include", "_revinclude")
+_ELEMENT = re.compile("(?:([A-Z][A-Za-z]*)[.])?([a-z][A-Za-z0-9]*)")
+_MOST_ELEMENTS = 50
 
 
 def request_of(
@@ -68,9 +72,25 @@ def with_parameters(
             raise _refused("the parameter is not known for this interaction")
     if request.cursor and not {name for name, _ in pairs} <= {"_page", "_format"}:
         raise _refused("a page link stands alone")
-    if sum(len(parameter.values) for parameter in request.parameters) > MAX_VALUES:
-        raise CallerError(Refusal.TOO_LARGE, "the search has too many values")
+    _refuse_too_much(request)
+    _refuse_contradictions(request)
     return request
+
+
+def _refuse_too_much(request: FhirRequest) -> None:
+    searches = list(searches_of(request))
+    if len(searches) > 1 + MAX_SEARCHES:
+        raise _refused("chains lead to too many types; name the types")
+    if sum(len(one.values) for search in searches for one in search.parameters) > MAX_VALUES:
+        raise CallerError(Refusal.TOO_LARGE, "the search has too many values")
+
+
+def _refuse_contradictions(request: FhirRequest) -> None:
+    """FHIR search.html#summary: no includes beside `_summary=text`; which part is asked for is said once."""
+    if request.summary == "text" and request.includes:
+        raise _refused("`_summary=text` goes without includes")
+    if request.summary and request.elements:
+        raise _refused("`_summary` and `_elements` exclude each other")
 
 
 def _refuse_repeated(names: list[str]) -> None:
@@ -84,6 +104,9 @@ def _with_filter(
     if key in _INCLUDES:
         include = _include_of(request.type, key, value, definitions)
         return replace(request, includes=(*request.includes, include))
+    if is_chain(key):
+        link = link_of(key, value, request.type, Reading(definitions, public_url))
+        return replace(request, links=(*request.links, link))
     parameter = filter_of(key, value, request.type, definitions, public_url)
     return replace(request, parameters=(*request.parameters, parameter))
 
@@ -119,10 +142,38 @@ def includable(resource_type: str, definitions: Definitions) -> Mapping[str, fro
 
 
 def _with_count(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
-    # Zero asks for the total only, which nobody may know (threats T-9).
-    if not _COUNT.fullmatch(value):
-        raise _refused("`_count` is a number above zero")
+    # Zero asks for the total only (FHIR search.html#count), which a history has not.
+    is_search = request.interaction is Interaction.SEARCH_TYPE
+    if not _COUNT.fullmatch(value) and not (is_search and value == "0"):
+        raise _refused("`_count` is a number, above zero but in a search")
     return replace(request, count=int(value))
+
+
+def _with_summary(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+    """FHIR search.html#summary; of a statement only the whole, and only a search can be counted."""
+    is_search = request.interaction is Interaction.SEARCH_TYPE
+    served = _PARTS if is_search else _PARTS - {"count"}
+    if request.interaction is Interaction.CAPABILITIES:
+        served = frozenset({"false"})
+    if value not in served:
+        raise _refused("`_summary` has a value that is not served here")
+    return replace(request, summary="" if value == "false" else value)
+
+
+def _with_elements(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+    """FHIR search.html#elements: elements at top level, of the type that is asked for."""
+    found = [_ELEMENT.fullmatch(one) for one in value.split(",")]
+    if len(found) > _MOST_ELEMENTS or not all(
+        one and one[1] in {None, request.type} for one in found
+    ):
+        raise _refused("`_elements` takes names of elements at top level")
+    return replace(request, elements=tuple(dict.fromkeys(one[2] for one in found if one)))
+
+
+def _with_total(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
+    if value not in {"none", "estimate", "accurate"}:
+        raise _refused("`_total` is none, estimate or accurate")
+    return replace(request, total="" if value == "none" else value)
 
 
 def _with_sort(request: FhirRequest, value: str, definitions: Definitions) -> FhirRequest:
@@ -168,37 +219,49 @@ _RESULT_READERS: Mapping[str, Callable[[FhirRequest, str, Definitions], FhirRequ
     "_format": _with_format,
     "_page": _with_cursor,
     "_pretty": _dropping("true", "false"),
+    "_elements": _with_elements,
     "_since": _with_since,
     "_sort": _with_sort,
-    "_summary": _dropping("false"),
-    "_total": _dropping("none"),
+    "_summary": _with_summary,
+    "_total": _with_total,
 }
 
-_OF_A_READ = frozenset({"_format", "_pretty", "_summary"})
+_PARTS = frozenset({"true", "text", "data", "count", "false"})
+_OF_ALL = frozenset({"_format", "_pretty", "_summary"})
+_OF_A_READ = _OF_ALL | {"_elements"}
 _RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
-    Interaction.CAPABILITIES: _OF_A_READ,
+    Interaction.CAPABILITIES: _OF_ALL,
     Interaction.SMART_CONFIGURATION: frozenset(),
     Interaction.OPERATION: frozenset({"_format", "_pretty"}),
     Interaction.READ: _OF_A_READ,
     Interaction.VREAD: _OF_A_READ,
-    Interaction.HISTORY_INSTANCE: frozenset({"_count", "_format", "_page", "_pretty", "_since"}),
+    Interaction.HISTORY_INSTANCE: _OF_A_READ | {"_count", "_page", "_since"},
     Interaction.SEARCH_TYPE: _OF_A_READ | {"_count", "_page", "_sort", "_total"},
 }
 
 
 def canonical_query(request: FhirRequest) -> list[query.Pair]:
-    """Write the parameters of a request as name-value pairs: for upstream, and for self links."""
+    """Write the parameters of a request as name-value pairs: for self links, and after `for_upstream` for upstream."""
     pairs = [
         (":".join(filter(None, (p.name, p.modifier))), ",".join(p.values))
         for p in request.parameters + request.includes
     ]
+    pairs += [(link.key, link.value) for link in request.links]
     single = {
         "_sort": ",".join(request.sort),
         "_count": "" if request.count is None else str(request.count),
         "_since": request.since,
+        "_summary": request.summary,
+        "_elements": ",".join(request.elements),
+        "_total": request.total,
         "_page": request.cursor,
     }
     return pairs + [(name, value) for name, value in single.items() if value]
+
+
+def for_upstream(request: FhirRequest) -> FhirRequest:
+    """The same request without what is done here: chains, counts and parts of resources (threats T-2, T-4, T-8, T-9, T-51)."""
+    return replace(request, links=(), tie="", summary="", elements=(), total="")
 
 
 def relative_url(request: FhirRequest) -> str:

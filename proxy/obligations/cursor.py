@@ -23,6 +23,8 @@ _ROOM = 512
 _LENGTH_BYTES = 5
 """What msgpack needs at most to say how long a text is."""
 _WIDEST = 2**63 - 1
+UNTOLD_TOTAL = -1
+"""Stands for a total that was not counted."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -39,10 +41,12 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     query: str
     grants: tuple[str, ...] = ()
     """Ids of the break-glass grants that the pages so far needed; without them the link opens nothing."""
+    total: int = UNTOLD_TOTAL
+    """How many matches were counted with the first page, if they were."""
 
 
 _DECODER = msgspec.msgpack.Decoder(Cursor)
-_PURPOSE = b"fhir-consent-proxy page link v1"
+_PURPOSE = b"fhir-consent-proxy page link v2"
 
 
 def key_of(secret: bytes) -> bytes:

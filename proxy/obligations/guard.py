@@ -4,6 +4,7 @@ Redacting the answer while upstream still searches the redacted element would an
 refusal depends on the shape of the request and on who asks: a rule that might redact is enough.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -12,14 +13,15 @@ from proxy.decision.case import Case
 from proxy.decision.inline import cuts_of
 from proxy.decision.model import Decision
 from proxy.errors import CallerError, Refusal
+from proxy.fhir.chains import searches_of
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest
 from proxy.obligations.cuts import steps_of
 
 
 def guard(request: FhirRequest, case: Case, definitions: Definitions) -> None:
-    """Refuses a request whose predicates or sort keys touch an element that may be redacted."""
-    for key in _keys_of(request):
+    """Refuses a request whose predicates or sort keys, those of its chains too, touch an element that may be redacted."""
+    for key in itertools.chain.from_iterable(map(_keys_of, searches_of(request))):
         hidden = redactable(case, key.type)
         if hidden and any(_overlaps(path, hidden) for path in _paths_read(definitions, key)):
             raise CallerError(
@@ -81,6 +83,12 @@ _BY_IDENTIFIER = "identifier"
 
 
 def _keys_of(request: FhirRequest) -> Iterator[_Key]:
+    """What is read of the resources that are searched themselves, and of those that are included."""
+    if request.tie:
+        yield _Key(request.type, request.tie)
+    for link in request.links:
+        if not link.reverse:
+            yield _Key(request.type, link.name)
     for parameter in request.parameters:
         yield _Key(request.type, parameter.name, parameter.modifier)
     for key in request.sort:
@@ -91,13 +99,14 @@ def _keys_of(request: FhirRequest) -> Iterator[_Key]:
             yield _Key(source, rest.partition(":")[0])
 
 
-_OF_EVERY_TYPE = frozenset({"_id", "_lastUpdated"})
+_OF_EVERY_TYPE = {"_id": "id", "_lastUpdated": ""}
+"""What they read; `_lastUpdated` moves with whichever element is changed, a hidden one too (T-61)."""
 
 
 def _paths_read(definitions: Definitions, key: _Key) -> Iterable[str]:
     """The element paths a parameter reads; one that is not known may read anything."""
     if key.name in _OF_EVERY_TYPE:
-        return (key.name.removeprefix("_"),)
+        return (_OF_EVERY_TYPE[key.name],)
     parameter = definitions.search_params.get(key.type, {}).get(key.name)
     if parameter is None or not (parameter.paths or parameter.filtered):
         return ("",)

@@ -110,7 +110,9 @@ class Paging(Written):
     )
     max_count: int = Field(1000, ge=1)
     default_count: int = Field(20, ge=1)
-    max_upstream_pages: int = Field(20, ge=2)
+    max_upstream_pages: int = Field(200, ge=2)
+    max_consulted: int = Field(500, ge=1)
+    max_counted: int = Field(5000, ge=1)
     ttl_s: int = Field(3600, ge=1)
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.errors import OwnError, Refusal, UpstreamError
 from proxy.fhir.bundle import Frame, Link
 from proxy.obligations.disclose import Judged
-from proxy.obligations.pages import Candidate, Page, Position, Sorted, collect
+from proxy.obligations.pages import Candidate, Page, Position, Sorted, Source, collect, visible
 
 BASE = "http://upstream.example.org/fhir"
 NOTHING = Judged(b"", None, None)
@@ -38,8 +38,11 @@ class Server:
             one for one in rows if one.mode != "match"
         ]
 
+    def source(self, bound: int = 20) -> Source:
+        return Source(bound, BASE, self.fetch, self.sort)
+
     async def page(self, start: Position = Position("p0"), count: int = 2, bound: int = 20) -> Page:  # noqa: B008  (a tuple)
-        return await collect(start, count, bound, BASE, self.fetch, self.sort)
+        return await collect(start, count, self.source(bound))
 
 
 def keys(rows: Sequence[Candidate]) -> str:
@@ -82,12 +85,26 @@ async def test_includes_come_from_pages_with_matches_that_show_and_are_visible()
     assert keys(page.included) == "x"
 
 
-async def test_what_would_cost_too_much_is_refused_and_never_cut_short() -> None:
+async def test_upstream_is_not_read_without_end() -> None:
     server = Server([[HIDDEN]] * 30)
-    with pytest.raises(CallerError) as refused:
+    with pytest.raises(OwnError) as refused:
         await server.page(bound=5)
-    assert refused.value.refusal is Refusal.TOO_COSTLY
+    assert refused.value.refusal is Refusal.UNAVAILABLE
     assert len(server.read) == 5
+
+
+@pytest.mark.parametrize("links", [[f"{BASE}/p0"], [f"{BASE}/p1", f"{BASE}/p1"]])
+async def test_links_that_go_round_in_a_circle_are_a_failure_of_upstream(links: list[str]) -> None:
+    server = Server([[HIDDEN], [HIDDEN], [HIDDEN]], links)
+    with pytest.raises(UpstreamError):
+        await server.page(Position("/p0"))
+    assert len(server.read) == len(links)
+
+
+async def test_what_is_visible_comes_once_from_where_it_begins() -> None:
+    server = Server([[A, HIDDEN, B], [B, HIDDEN], [C]])
+    found = [one async for one in visible(Position("p0", 1), server.source())]
+    assert keys(found) == "b c"
 
 
 @pytest.mark.parametrize(
@@ -102,14 +119,14 @@ async def test_a_link_that_leads_elsewhere_is_a_failure_of_upstream(link: str) -
 
 
 @given(
-    visible=st.lists(st.booleans(), max_size=30),
+    shown=st.lists(st.booleans(), max_size=30),
     size=st.integers(1, 5),
     count=st.integers(1, 7),
 )
 async def test_all_pages_together_hold_every_visible_row_once_in_order(
-    visible: list[bool], size: int, count: int
+    shown: list[bool], size: int, count: int
 ) -> None:
-    rows = [row(str(number), visible=shows) for number, shows in enumerate(visible)]
+    rows = [row(str(number), visible=shows) for number, shows in enumerate(shown)]
     server = Server([rows[start : start + size] for start in range(0, len(rows), size)] or [[]])
     found: list[list[str]] = []
     at: Position | None = Position("p0")
@@ -118,6 +135,6 @@ async def test_all_pages_together_hold_every_visible_row_once_in_order(
         found.append([one.key for one in page.matches])
         at = page.following
     assert [key for page_ in found for key in page_] == [
-        str(n) for n, shows in enumerate(visible) if shows
+        str(n) for n, shows in enumerate(shown) if shows
     ]
     assert all(len(page_) == count for page_ in found[:-1])

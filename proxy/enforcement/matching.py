@@ -1,0 +1,144 @@
+"""Matches: what upstream finds for a search, judged one by one, as far as it is a match for this caller (FHIR search)."""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import NamedTuple
+
+from proxy.enforcement.hearing import Hearing
+from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.fhir.bundle import (
+    NO_RESOURCE,
+    BundleType,
+    Frame,
+    FrameEntry,
+    FrameError,
+    frame_of,
+)
+from proxy.fhir.interaction import FhirRequest
+from proxy.fhir.search import for_upstream, relative_url
+from proxy.obligations.disclose import Judged
+from proxy.obligations.guard import reads_cut
+from proxy.obligations.includes import references_of
+from proxy.obligations.narrow import narrow
+from proxy.obligations.pages import Candidate, Fetch, Position, Sort, Sorted, Source, visible
+
+MATCH, INCLUDE, OUTCOME = "match", "include", "outcome"
+CONSULTED = "consulted"
+"""What became of a resource that the answer depends on without showing it: it is counted, or a chain led through it."""
+
+
+MOST_ASKED = 1000
+"""Matches that upstream is asked for at once where all of them are read."""
+
+
+class Tie(NamedTuple):
+    """What a chained parameter came to: a match refers to one of these at `paths`; without paths it is one of them."""
+
+    paths: tuple[str, ...]
+    references: frozenset[str]
+
+
+def target_of(hearing: Hearing, request: FhirRequest, count: int) -> str:
+    """What upstream is asked: no more than the caller's scopes cover, and nothing that is done here."""
+    house = hearing.house
+    limited = narrow(request, hearing.case, house.definitions, house.public_url)
+    return relative_url(replace(for_upstream(limited), count=count))
+
+
+def source_of(hearing: Hearing, bundle_type: BundleType, sort: Sort) -> Source:
+    """Where the pages of this hearing come from."""
+    house = hearing.house
+    fetch = _fetching(hearing, bundle_type)
+    return Source(house.paging.max_upstream_pages, house.upstream_url, fetch, sort)
+
+
+def _fetching(hearing: Hearing, bundle_type: BundleType) -> Fetch:
+    async def fetch(at: str) -> tuple[Frame, bytes]:
+        body = await hearing.ask(at)
+        try:
+            return frame_of(body, bundle_type), body
+        except FrameError as error:
+            raise UpstreamError(str(error)) from None
+
+    return fetch
+
+
+def matching(hearing: Hearing, ties: tuple[Tie, ...] = ()) -> Sort:
+    """Judges a page of a searchset."""
+
+    async def sort(frame: Frame, body: bytes) -> Sorted:
+        """Every entry is judged alone; upstream's own remarks (mode `outcome`) are not ours to pass on."""
+        modes = [
+            (entry, _mode(entry)) for entry in frame.entry if entry.resource is not NO_RESOURCE
+        ]
+        told = [(entry.resource, mode) for entry, mode in modes if mode in {MATCH, INCLUDE}]
+        judged = await hearing.judge([raw for raw, _ in told], whole=body)
+        found = [
+            _candidate(hearing, one, mode, ties)
+            for one, (_, mode) in zip(judged, told, strict=True)
+        ]
+        matches = [one for one in found if one.mode == MATCH]
+        others = [one for one in found if one.mode != MATCH] if len(matches) < len(found) else []
+        return matches, others
+
+    return sort
+
+
+def _mode(entry: FrameEntry) -> str:
+    return (entry.search.mode if entry.search else "") or MATCH
+
+
+def _candidate(hearing: Hearing, one: Judged, mode: str, ties: tuple[Tie, ...]) -> Candidate:
+    visible = (
+        _stands(one, hearing.request, mode)
+        and not _found_by_cut(one, hearing)
+        and (mode != MATCH or _is_tied(one, ties, hearing))
+    )
+    if not visible:
+        hearing.withhold(one)
+    return Candidate(one.envelope.reference if one.envelope else "", one, visible, mode)
+
+
+def _stands(one: Judged, request: FhirRequest, mode: str) -> bool:
+    """Whether an entry may show: permitted, identified, and a match only when it is of the type that was searched."""
+    envelope, decision = one.envelope, one.decision
+    if envelope is None or decision is None or not envelope.id or not decision.permits:
+        return False
+    return mode != MATCH or envelope.type == request.type
+
+
+def _found_by_cut(one: Judged, hearing: Hearing) -> bool:
+    """Whether the search reads what is cut out of this resource."""
+    envelope, decision = one.envelope, one.decision
+    if envelope is None or envelope.inline is None or decision is None:
+        return False
+    return reads_cut(hearing.request, envelope.type, decision, hearing.house.definitions)
+
+
+def _is_tied(one: Judged, ties: Iterable[Tie], hearing: Hearing) -> bool:
+    """Whether every chain leads to it as the caller sees it now: upstream is not believed, nor is an older page (T-13, T-23)."""
+    envelope = one.envelope
+    return envelope is not None and all(
+        not tie.references.isdisjoint(references_of(one.raw, tie.paths, hearing.reader.normal))
+        if tie.paths
+        else envelope.reference in tie.references
+        for tie in ties
+    )
+
+
+async def consulted(
+    hearing: Hearing, start: Position, ties: tuple[Tie, ...], most: int
+) -> AsyncGenerator[Judged, None]:
+    """Every visible match from `start` on, written down as consulted; `TOO_COSTLY` beyond `most` of them."""
+    source = source_of(hearing, "searchset", matching(hearing, ties))
+    seen = 0
+    async with aclosing(visible(start, source)) as found:
+        async for one in found:
+            seen += 1
+            if seen > most:
+                raise CallerError(
+                    Refusal.TOO_COSTLY, f"more than {most} visible matches to consult"
+                )
+            hearing.note(one.judged, CONSULTED)
+            yield one.judged
