@@ -136,8 +136,7 @@ def _version(hearing: Hearing, newest: Judged, one: Judged, entry: FrameEntry) -
         one.envelope and newest.envelope and one.envelope.reference == newest.envelope.reference
     )
     key = one.envelope.version if one.envelope else ""
-    visible = one.permitted and same and leaves_whole(hearing, one)
-    return Candidate(key, one, visible=visible, mode=mode)
+    return Candidate(key, one, visible=same and leaves_whole(hearing, one), mode=mode)
 
 
 def _count(hearing: Hearing) -> int:

@@ -16,7 +16,6 @@ from proxy.fhir.warning import header_of
 from proxy.obligations.cursor import binding_of
 from proxy.obligations.disclose import Judged, disclose
 from proxy.obligations.validators import is_held, view_tag
-from proxy.obligations.subset import parts
 
 
 async def read(hearing: Hearing) -> Answer:
@@ -35,8 +34,8 @@ async def vread(hearing: Hearing) -> Answer:
 
 
 def leaves_whole(hearing: Hearing, judged: Judged) -> bool:
-    """Whether a permitted resource leaves as it came."""
-    return not disclose(judged, hearing.house.pseudonym_key).redacted
+    """Whether a resource leaves at all, and as it came."""
+    return judged.permitted and not disclose(judged, hearing.house.pseudonym_key).redacted
 
 
 async def current(hearing: Hearing) -> Judged:

@@ -191,10 +191,10 @@ def _untold(tree: Object, redactions: frozenset[Redaction], trace: _Trace) -> Ob
 
 
 def _labelled(tree: Object, done: Iterable[Redaction]) -> Object:
-    """Label the resource as altered, REDACTED among the labels (THO)."""
+    """Label the resource as altered, REDACTED among the labels (THO); its version is not that of the view (T-61)."""
     codes = sorted({"REDACTED", *(_LABELS.get(one.operator, "MASKED") for one in done)})
     meta = tree.get("meta")
-    meta = meta if isinstance(meta, dict) else {}
+    meta = _without_version(meta) if isinstance(meta, dict) else {}
     labels = meta.get("security")
     labels = labels if isinstance(labels, list) else []
     if not any(inline_labels(tree)):
@@ -202,6 +202,14 @@ def _labelled(tree: Object, done: Iterable[Redaction]) -> Object:
     new: list[Json] = [{"system": _OBSERVATION_VALUE, "code": code} for code in codes]
     added = [one for one in new if not any(_same_label(one, label) for label in labels)]
     return _with_meta(tree, {**meta, "security": [*labels, *added]})
+
+
+_OF_A_VERSION = frozenset({"versionId", "lastUpdated", "_versionId", "_lastUpdated"})
+
+
+def _without_version(meta: Object) -> Object:
+    """A `meta` that does not tell when the resource was changed: something hidden may be all that was."""
+    return {name: value for name, value in meta.items() if name not in _OF_A_VERSION}
 
 
 def _is_flag(label: Json) -> bool:

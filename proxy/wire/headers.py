@@ -15,6 +15,7 @@ READ_FROM_CLIENT = frozenset(
         "content-length",
         "content-type",
         "dpop",
+        "if-none-match",
         "prefer",
         "transfer-encoding",
         "x-http-method",

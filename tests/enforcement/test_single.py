@@ -5,7 +5,17 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.stage import Json, Stage, Upstream, bundle, serving, staged, world_of
+from tests.stage import (
+    Json,
+    Stage,
+    Upstream,
+    authorization,
+    bundle,
+    names,
+    serving,
+    staged,
+    world_of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,7 +39,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 @pytest.mark.parametrize(("number", "text"), [("1", "first"), ("2", "second"), ("3", "third")])
 async def test_each_version_is_given_as_it_was(stage: Stage, number: str, text: str) -> None:
     reply = await stage.ask(f"Observation/o/_history/{number}", "care-team-physician")
-    assert (reply.json["code"], reply.headers["etag"]) == ({"text": text}, f'W/"{number}"')
+    assert (reply.json["code"], reply.json["meta"]["versionId"]) == ({"text": text}, number)
 
 
 async def test_a_read_gives_the_current_version(stage: Stage) -> None:
@@ -43,11 +53,13 @@ async def test_what_was_deleted_is_absent_with_all_its_versions(stage: Stage, ta
     assert (gone.status, gone.body) == (absent.status, absent.body) == (404, absent.body)
 
 
-async def test_a_redacted_view_has_no_validator_and_says_who_changed_it(stage: Stage) -> None:
+async def test_a_redacted_view_says_who_changed_it_and_not_when(stage: Stage) -> None:
     whole = await stage.ask("Patient/camille", "care-team-physician")
     view = await stage.ask("Patient/camille", "care-team-nurse")
-    assert ("etag" in whole.headers, "x-intermediary" in whole.headers) == (True, False)
-    assert ("etag" in view.headers, "x-intermediary" in view.headers) == (False, True)
+    assert "x-intermediary" not in whole.headers
+    assert "x-intermediary" in view.headers
+    assert {"versionId", "lastUpdated"} <= whole.json["meta"].keys()
+    assert {"versionId", "lastUpdated"}.isdisjoint(view.json["meta"])
 
 
 async def test_head_is_get_without_a_body(stage: Stage) -> None:
@@ -56,3 +68,69 @@ async def test_head_is_get_without_a_body(stage: Stage) -> None:
         head = await stage.ask(target, "patient", "HEAD")
         assert (head.status, head.body) == (got.status, b"")
         assert head.headers.get("etag") == got.headers.get("etag")
+
+
+CONDITIONAL = ("Observation/o", "Observation/o/_history/2", "Patient/camille")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("who", ["care-team-physician", "care-team-nurse", "patient"])
+@pytest.mark.parametrize("target", CONDITIONAL)
+async def test_who_holds_the_view_is_told_so_after_a_decision_like_any_other(
+    stage: Stage, target: str, who: str, method: str
+) -> None:
+    got = await stage.ask(target, who)
+    stage.entries()
+    again = await stage.ask(target, who, method, {"if-none-match": got.headers["etag"]})
+    [entry] = stage.entries()
+    assert (again.status, again.body) == (304, b"")
+    assert "content-length" not in again.headers
+    assert again.headers["etag"] == got.headers["etag"]
+    assert again.headers["cache-control"] == "no-store"
+    assert (entry.outcome, len(names([entry], "disclosed") + names([entry], "redacted"))) == (
+        "permitted",
+        1,
+    )
+
+
+OTHER_TAGS = ['W/"1"', 'W/"3"', "*", "nonsense", 'W/"', '"x", "y"', 'W/"' + "0" * 32 + '"']
+
+
+@pytest.mark.parametrize("tag", OTHER_TAGS)
+async def test_any_other_tag_is_answered_in_full(stage: Stage, tag: str) -> None:
+    reply = await stage.ask("Observation/o", "patient", "GET", {"if-none-match": tag})
+    assert (reply.status, reply.json["id"]) == (200, "o")
+
+
+async def test_a_date_is_no_condition(stage: Stage) -> None:
+    headers = {"if-modified-since": "Fri, 01 Jan 2100 00:00:00 GMT"}
+    reply = await stage.ask("Observation/o", "patient", "GET", headers)
+    assert (reply.status, "last-modified" in reply.headers) == (200, False)
+
+
+async def test_the_tag_of_one_caller_is_nothing_to_another(stage: Stage) -> None:
+    tags = [
+        (await stage.ask("Observation/o", who)).headers["etag"]
+        for who in ("care-team-physician", "patient")
+    ]
+    assert tags[0] != tags[1]
+    other = await stage.ask("Observation/o", "patient", "GET", {"if-none-match": tags[0]})
+    assert other.status == 200
+
+
+async def test_what_is_hidden_is_absent_whatever_the_client_holds(stage: Stage) -> None:
+    tag = (await stage.ask("Patient/camille", "care-team-physician")).headers["etag"]
+    for target in ("Patient/noe", "Observation/no-such"):
+        reply = await stage.ask(
+            target, "care-team-physician", "GET", {"if-none-match": f"{tag}, *"}
+        )
+        assert (reply.status, "etag" in reply.headers) == (404, False)
+
+
+async def test_two_conditions_are_refused(stage: Stage) -> None:
+    authorized = authorization("patient")["Authorization"]
+    wire = (
+        "GET /fhir/Observation/o HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f'Authorization: {authorized}\r\nIf-None-Match: "a"\r\nIf-None-Match: "b"\r\n\r\n'
+    )
+    assert (await stage.raw(wire.encode())).startswith(b"HTTP/1.1 400")

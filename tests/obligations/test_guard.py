@@ -26,6 +26,9 @@ def is_refused(target: str, *rules: dict[str, Any]) -> bool:
 
 
 REFUSED = [
+    ("Patient?_lastUpdated=gt2020", "Patient.birthDate"),
+    ("Patient?_sort=-_lastUpdated", "Patient.birthDate"),
+    ("Observation?_lastUpdated=gt2020", "*.identifier"),
     ("Patient?birthdate=1970", "Patient.birthDate"),
     ("Patient?birthdate:missing=true", "Patient.birthDate"),
     ("Patient?_sort=birthdate", "Patient.birthDate"),
