@@ -24,6 +24,8 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     organization_name: str = ""
     situation: str = ""
     """The situation of practice that was chosen, `place/profession`."""
+    on_behalf_of: "Actor | None" = None
+    """The one on whose behalf the caller acted."""
 
 
 class Touched(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -277,4 +277,5 @@ def actor_of(principal: Principal | None) -> Actor:
         organization=(organization.system, organization.value) if organization else ("", ""),
         organization_name=principal.organization_name or "",
         situation=principal.situation.code if principal.situation else "",
+        on_behalf_of=None if principal.delegator is None else actor_of(principal.delegator),
     )

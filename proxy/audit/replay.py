@@ -160,7 +160,7 @@ def _principal(entry: Entry, rtype: str, told: frozenset[str]) -> Principal:
         fhir_user=_reference_of(actor, entry, told),
         roles=_codings(actor.roles),
         purposes=frozenset(actor.purposes),
-        on_behalf_of=DELEGATOR if "delegate" in told else None,
+        on_behalf_of=DELEGATOR if "delegate" in told or actor.on_behalf_of else None,
     )
 
 

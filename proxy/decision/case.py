@@ -23,6 +23,9 @@ from proxy.identity.principal import Principal
 from proxy.policy.campaign import Dated, span_of
 from proxy.policy.model import PolicySet
 
+DELEGATE = "delegate"
+"""The relationship of who acts for somebody who has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicies:
@@ -99,6 +102,12 @@ class Case:
     """Whether it is the case of a request under break-glass grants: only of resources all of whose patients have one."""
     emergency: "Case | None" = None
     """The same request under a grant; None for a caller or a purpose that no grant serves."""
+    behind: "Case | None" = None
+    """The same request by the one on whose behalf it is made: nothing leaves that would not leave to that one."""
+    within: dict[tuple[int, int], tuple[Decision, Decision, Decision]] = field(
+        default_factory=dict, compare=False
+    )
+    """By identity: the decision on the caller and that on whom it acts for, and what they come to."""
     kept: dict[object, Kept] = field(default_factory=dict, compare=False)
     admitted: dict[str, Decision] = field(default_factory=dict, compare=False)
 
@@ -137,12 +146,37 @@ def open_case(
         )
 
     case = opened(compiled.rules, purposes)
+    if principal.delegator is not None or principal.on_behalf_of is not None:
+        return _for_another(case)
     if emergency is None or interaction in NAMED_ONLY or not serves(purposes):
         return case
     if not emergency.admits(principal, closure):
         return case
     under = opened((*compiled.rules, *emergency.denies), frozenset({BREAK_GLASS}))
     return replace(case, emergency=replace(under, under_grant=True))
+
+
+_UNKNOWN = ActorClosure(complete=False)
+
+
+def _for_another(case: Case) -> Case:
+    """The case of who acts for another: rules for delegates alone, no break-glass, and within the other's own case.
+
+    The other is not known where recorded evidence is judged again: then that part was decided when it was recorded.
+    """
+    permits = tuple(one for one in case.permits if _is_for_delegates(one.rule, case.compiled))
+    delegator = case.principal.delegator
+    if delegator is None:
+        return replace(case, permits=permits)
+    known = case.closure.behind or _UNKNOWN
+    behind = open_case(case.compiled, delegator, known, case.interaction, case.zone, case.now)
+    return replace(case, permits=permits, behind=behind)
+
+
+def _is_for_delegates(rule: CompiledRule, compiled: CompiledPolicies) -> bool:
+    """Whether a rule speaks to delegates: it says so, or is about nobody."""
+    about_nobody = bool(rule.types) and rule.types <= frozenset(compiled.policies.universal)
+    return DELEGATE in rule.relationships or about_nobody
 
 
 class CaseBook:

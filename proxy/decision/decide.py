@@ -11,6 +11,7 @@ from math import inf
 
 from proxy.decision.case import Case, Kept
 from proxy.decision.combine import reason_of
+from proxy.decision.delegation import within
 from proxy.decision.held import decide_held
 from proxy.decision.inline import decide_inline
 from proxy.decision.model import Decision, Reason, Verdict
@@ -20,7 +21,7 @@ from proxy.decision.rules import (
     speaks_of,
 )
 from proxy.decision.voices import authorship, judge
-from proxy.facts.grant import Grant, grants_for, holder_of
+from proxy.facts.grant import NO_GRANTS, Grant, grants_for, holder_of
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope, Matter
@@ -34,6 +35,8 @@ def decide_request(case: Case, rtype: str, *, granted: bool = False) -> Decision
     known = case.admitted.get(rtype)
     if known is None:
         known = case.admitted[rtype] = _admission(case, rtype)
+    if known.permits and case.behind is not None:
+        return decide_request(case.behind, rtype)
     if granted and not known.permits and case.emergency is not None:
         under = decide_request(case.emergency, rtype)
         return under if under.permits else known
@@ -87,6 +90,18 @@ def decide_resource(case: Case, envelope: Envelope, facts: Facts) -> Decision:
         return decide_inline(
             envelope, envelope.inline, lambda plain: decide_resource(case, plain, facts)
         )
+    own = _to_the_caller(case, envelope, facts)
+    if case.behind is None or not own.permits:
+        return own
+    behind = case.behind
+    theirs = decide_resource(
+        behind, envelope, replace(facts, closure=behind.closure, grants=NO_GRANTS)
+    )
+    return within(case, own, theirs)
+
+
+def _to_the_caller(case: Case, envelope: Envelope, facts: Facts) -> Decision:
+    """The decision on the one who makes the request."""
     ordinary = _remembered(case, envelope, facts, (), partial(judge, case, envelope, facts))
     if ordinary.permits or case.emergency is None or not facts.grants:
         return ordinary

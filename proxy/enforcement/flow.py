@@ -107,6 +107,8 @@ class Enforcement:
         guard(request, case, house.definitions)
         if granted and case.emergency is not None:
             guard(request, case.emergency, house.definitions)
+        if case.behind is not None:
+            guard(request, case.behind, house.definitions)
         if start is not None and not {one.id for one in grants.values()}.issuperset(start.grants):
             raise CallerError(
                 Refusal.NOT_FOUND, "a page link under a break-glass grant that is over"

@@ -25,7 +25,18 @@ MAX_ABOVE = 8
 async def caller_of(
     principal: Principal, budget: Budget, reading: Reading, now: float
 ) -> Found[ActorClosure]:
-    """Look up everything a principal is at an instant; not to be kept where any part of it is unknown."""
+    """Look up everything a principal is at an instant, and whom it acts for; not to be kept where any part of it is unknown."""
+    own = await _alone(principal, budget, reading, now)
+    if principal.delegator is None:
+        return own
+    behind = await _alone(principal.delegator, budget, reading, now)
+    closure = replace(own.value, behind=behind.value)
+    return Found(closure, min(own.until, behind.until), keep=own.keep and behind.keep)
+
+
+async def _alone(
+    principal: Principal, budget: Budget, reading: Reading, now: float
+) -> Found[ActorClosure]:
     roles, practitioners = await _professional(budget, principal, reading)
     employers = {
         reading.reference(role["organization"]) for role in roles or () if "organization" in role

@@ -66,6 +66,15 @@ _People = FactCache[str, bytes | None]
 _Closures = FactCache[tuple[object, ...], ActorClosure]
 
 
+def _known_by(principal: Principal) -> tuple[object, ...]:
+    """All of a principal that what it is depends on, and all of whom it acts for."""
+    own = (
+        principal.issuer, principal.kind, principal.fhir_user, principal.identifiers, principal.organization,
+        principal.situation, principal.roles, principal.pcf, principal.patient_identifier,
+    )  # fmt: skip
+    return own if principal.delegator is None else (*own, _known_by(principal.delegator))
+
+
 class Gatherer:
     """Gathers facts and keeps them for a while; `clock` gives seconds since the epoch."""
 
@@ -93,10 +102,7 @@ class Gatherer:
 
     async def closure(self, principal: Principal, tell: Tell = untold) -> ActorClosure:
         """Give everything the caller is; `complete` is false where a look-up failed."""
-        key = (
-            principal.issuer, principal.kind, principal.fhir_user, principal.identifiers, principal.organization,
-            principal.situation, principal.roles, principal.pcf, principal.patient_identifier,
-        )  # fmt: skip
+        key = _known_by(principal)
 
         async def look_up(
             keys: list[tuple[object, ...]],

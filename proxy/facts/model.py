@@ -232,6 +232,8 @@ class ActorClosure:
     restriction: Restriction | None = None
     former: frozenset[str] = frozenset()
     """The caller's PractitionerRoles that have ended or not begun: a deny that names one may mean the person."""
+    behind: "ActorClosure | None" = None
+    """Everything that the one is on whose behalf the caller acts."""
 
 
 @dataclass(frozen=True, slots=True)

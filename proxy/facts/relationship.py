@@ -156,14 +156,20 @@ def relationships_of(
     if facts.memberships is None or denied is None or not closure.complete:
         return None
     current = [one for one in facts.memberships if one.period.covers(now)]
-    found = {one.kind for one in current if is_named(one.actor, closure)}
-    if _is_self(facts.patient, principal):
-        found.add("self")
-    if principal.on_behalf_of and any(
-        one.actor.reference == principal.on_behalf_of for one in current
-    ):
-        found.add("delegate")
+    found = {"delegate"} if _acts_for_one(current, closure, principal) else set()
+    if principal.delegator is None:  # who acts for another has no standing of its own there
+        found |= {one.kind for one in current if is_named(one.actor, closure)}
+        found |= {"self"} if _is_self(facts.patient, principal) else set()
     return frozenset(found | {"denied"} if denied else found)
+
+
+def _acts_for_one(current: list[Membership], closure: ActorClosure, principal: Principal) -> bool:
+    """Whether the caller acts for somebody who has a relationship to the patient."""
+    behind = closure.behind
+    if behind is not None:
+        return behind.complete and any(is_named(one.actor, behind) for one in current)
+    named = principal.on_behalf_of
+    return named is not None and any(one.actor.reference == named for one in current)
 
 
 def _is_self(patient: str, principal: Principal) -> bool:

@@ -13,29 +13,20 @@ b2b (`hl7-b2b`), standards AUTH-6, 17..23. Laws:
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from proxy.errors import OwnError
 from proxy.fhir.coding import Identifier
 from proxy.identity import pro_sante_connect, values
 from proxy.identity.choice import Choice
+from proxy.identity.delegation import ACT, delegated
 from proxy.identity.issuer import B2B, BPPC, IUA, ClaimPath, Profile, Requirement
-from proxy.identity.principal import Principal, PrincipalKind
+from proxy.identity.principal import KINDS, Principal, PrincipalKind
 from proxy.identity.scopes import Scopes, parse_scopes
 
 T = TypeVar("T")
 
 _MAX_SECONDS = 1e11
-
-_KINDS: Mapping[str, PrincipalKind] = MappingProxyType(
-    {
-        "Patient": PrincipalKind.PATIENT,
-        "Practitioner": PrincipalKind.PRACTITIONER,
-        "PractitionerRole": PrincipalKind.PRACTITIONER,
-        "RelatedPerson": PrincipalKind.RELATED_PERSON,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,7 @@ def _kind_of(principal: Principal, claims_user: bool, profile: Profile) -> Princ
     `system/` (SMART Backend Services) and nothing names a person or a patient.
     """
     if principal.fhir_user is not None:
-        return _KINDS[principal.fhir_user.partition("/")[0]]
+        return KINDS[principal.fhir_user.partition("/")[0]]
     if claims_user:
         return PrincipalKind.UNKNOWN
     if principal.identifiers:
@@ -174,7 +165,8 @@ def principal_of(claims: Claims, profile: Profile) -> Principal:
     said = _principal(claims, reading)
     kind = _kind_of(said, bool(reading.every("fhir_user", values.text_of)), profile)
     scopes = _scopes_in_context(said.scopes, kind, said.patient)
-    return dataclasses.replace(said, kind=kind, scopes=scopes)
+    settled = dataclasses.replace(said, kind=kind, scopes=scopes)
+    return delegated(settled, claims.payload, profile)
 
 
 def choice_of(
@@ -187,6 +179,8 @@ def choice_of(
     token = principal_of(claims, profile)
     if not profile.from_userinfo:
         return Choice(token)
+    if token.delegator is not None:
+        raise values.bad_claim(ACT, "is not understood beside userinfo")
     if userinfo is None:
         raise OwnError("userinfo is needed to know who the person is")
     return pro_sante_connect.choice_of(token, userinfo, profile.strength)

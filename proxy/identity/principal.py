@@ -4,8 +4,10 @@ Sources: SMART App Launch 2.2 (fhirUser, launch context), IHE IUA 3.71.4.2.2.1 (
 What FHIR resources say about the same person (roles, organisations) is not here: that is a fact (`facts.model.ActorClosure`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from proxy.fhir.coding import Coding, Identifier
 from proxy.identity.scopes import Scopes
@@ -19,6 +21,17 @@ class PrincipalKind(Enum):
     RELATED_PERSON = "related-person"
     SYSTEM = "system"
     UNKNOWN = "unknown"
+
+
+KINDS: Mapping[str, PrincipalKind] = MappingProxyType(
+    {
+        "Patient": PrincipalKind.PATIENT,
+        "Practitioner": PrincipalKind.PRACTITIONER,
+        "PractitionerRole": PrincipalKind.PRACTITIONER,
+        "RelatedPerson": PrincipalKind.RELATED_PERSON,
+    }
+)
+"""What sort of person a FHIR resource is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +70,13 @@ class Principal:
     organization: Identifier | None = None
     organization_name: str | None = None
     on_behalf_of: str | None = None
+    """`Type/id` of whom the caller acts for, where that is known."""
     patient_identifier: Identifier | None = None
     """IUA `person_id` (or `ihe_bppc.patient_id`): the one patient the token was issued for, by business identifier."""
     pcf: str | None = None
     """IHE PCF `extensions.ihe_pcf` as JSON text. It restricts (PCF-31): who cannot honour it must refuse."""
+    delegator: "Principal | None" = None
+    """Whom the caller acts for: it never gets more than that one would."""
     situation: Situation | None = None
     """Where set, the caller is what it is there: roles and organisations elsewhere do not count."""
     undecided: str = ""

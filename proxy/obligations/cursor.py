@@ -54,11 +54,17 @@ def key_of(secret: bytes) -> bytes:
     return hashlib.sha256(_PURPOSE + secret).digest()
 
 
+def _person(principal: Principal | None) -> tuple[str, str, str]:
+    if principal is None:
+        return ("", "", "")
+    return (principal.issuer, principal.subject, principal.fhir_user or "")
+
+
 def binding_of(principal: Principal, digest: str) -> str:
-    """Who may open a cursor: the same person, client, patient context and purposes, under the same policies."""
+    """Who may open a cursor, under the same policies: the same person, client, patient context, purposes and situation, for the same other."""
     parts = (
-        principal.issuer, principal.subject, principal.client_id, principal.fhir_user or "", principal.patient or "",
-        " ".join(sorted(principal.purposes)), principal.situation.code if principal.situation else "", digest,
+        *_person(principal), principal.client_id, principal.patient or "", " ".join(sorted(principal.purposes)),
+        principal.situation.code if principal.situation else "", *_person(principal.delegator), digest,
     )  # fmt: skip
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 

@@ -337,7 +337,7 @@ def test_a_mapping_reads_fields_from_where_the_operator_says() -> None:
             "purposes": "/https:~1~1example.org~1pou",
             "fhir_user": "ext.user",
             "name": "",
-            "on_behalf_of": "act",
+            "on_behalf_of": "ext.for",
         },
         [US],
     )
@@ -345,10 +345,9 @@ def test_a_mapping_reads_fields_from_where_the_operator_says() -> None:
         {
             "realm_access": {"roles": ["physician", "urn:x#nurse"]},
             "https://example.org/pou": "TREAT",
-            "ext": {"user": "Practitioner/a"},
+            "ext": {"user": "Practitioner/a", "for": "Practitioner/b"},
             "fhirUser": "Patient/P1",
             "name": "Dr A",
-            "act": "Practitioner/b",
         },
         mapped,
     )
