@@ -36,8 +36,15 @@ class Caller:
 
     @property
     def is_user(self) -> bool:
-        """Whether the token names a person; a backend client is no user."""
-        return bool(self.actor.subject) and self.actor.kind != "system"
+        """Whether the token names a person, or who acts for one; a backend client of its own is no user."""
+        actor = self.actor
+        return bool(actor.subject) and (actor.kind != "system" or actor.on_behalf_of is not None)
+
+    @property
+    def delegator(self) -> "Caller | None":
+        """The one on whose behalf the caller acted."""
+        other = self.actor.on_behalf_of
+        return None if other is None else Caller(other, "", self.named)
 
     @property
     def has_organization(self) -> bool:
@@ -52,28 +59,36 @@ def observer_reference(observer: Observer) -> Json:
 
 
 def rest_agents(caller: Caller, shape: Shape, observer: Observer) -> list[Json]:
-    """Client, server, and where known user and organisation, of a RESTful event."""
-    agents = [_client(caller, shape.client), _server(shape, observer)]
-    if caller.is_user:
-        agents.append(_user(caller, shape.user))
-    if caller.has_organization:
-        agents.append(_organization(caller.actor))
-    return agents
+    """Client, server, and where known user, whom the user acts for, and organisation, of a RESTful event."""
+    return [
+        _client(caller, shape.client),
+        _server(shape, observer),
+        *_persons(caller, shape.user),
+    ]
 
 
 def authorization_agents(caller: Caller, observer: Observer) -> list[Json]:
-    """Client, user, organisation (where known) and authorizer of an authorization decision (3:5.7.6)."""
-    agents = [_client(caller, balp.APPLICATION)]
-    if caller.is_user:
-        agents.append(_user(caller, balp.RECIPIENT))
-    if caller.has_organization:
-        agents.append(_organization(caller.actor))
+    """Client, user, whom the user acts for, organisation (where known) and authorizer of an authorization decision (3:5.7.6)."""
     authorizer = {
         "type": concept(balp.AUTHORIZER),
         "who": observer_reference(observer),
         "requestor": False,
     }
-    return [*agents, authorizer]
+    return [
+        _client(caller, balp.APPLICATION),
+        *_persons(caller, balp.RECIPIENT),
+        authorizer,
+    ]
+
+
+def _persons(caller: Caller, kind: Coding) -> list[Json]:
+    """The user, on whose behalf the user acts, and the organisation; each where it is known (SEED-36: two persons, two agents)."""
+    agents = [_user(caller, kind)] if caller.is_user else []
+    if caller.delegator is not None:
+        agents.append(_delegator(caller.delegator))
+    if caller.has_organization:
+        agents.append(_organization(caller.actor))
+    return agents
 
 
 def token_profiles(caller: Caller) -> list[str]:
@@ -139,13 +154,32 @@ def _user(caller: Caller, kind: Coding) -> Json:
     actor = caller.actor
     kinds = [kind, balp.OAUTH_AGENT] if actor.token_id else [kind]
     agent: Json = {"type": concept(*kinds), "who": _user_reference(caller), "requestor": True}
-    if name := _name(caller):
-        agent["name"] = name
-    if actor.roles:
-        agent["role"] = [concept(Coding(uri(system), code)) for system, code in actor.roles]
+    agent |= _named(caller) | _in_roles(actor)
+    if caller.delegator is not None:
+        other = _user_reference(caller.delegator)
+        agent["extension"] = [{"url": balp.ON_BEHALF_OF, "valueReference": other}]
     if actor.token_id:
         agent["policy"] = [token_uri(actor)]
     return agent | purposes_of(actor)
+
+
+def _delegator(caller: Caller) -> Json:
+    agent: Json = {
+        "type": concept(balp.DELEGATOR),
+        "who": _user_reference(caller),
+        "requestor": False,
+    }
+    return agent | _named(caller) | _in_roles(caller.actor)
+
+
+def _named(caller: Caller) -> Json:
+    name = _name(caller)
+    return {"name": name} if name else {}
+
+
+def _in_roles(actor: Actor) -> Json:
+    roles = [concept(Coding(uri(system), code)) for system, code in actor.roles]
+    return {"role": roles} if roles else {}
 
 
 def _user_reference(caller: Caller) -> Json:

@@ -33,7 +33,12 @@ RECIPIENT = Coding(PARTICIPATION, "IRCP")
 AUTHOR = Coding(PARTICIPATION, "AUT")
 PROVIDER = Coding(ROLE_CLASS, "PROV")
 AUTHORIZER = Coding(_THO + "extra-security-role-type", "authserver")
+DELEGATOR = Coding(_THO + "consentperformer", "delegator")
+"""R4 has no participant type of its own for it; the extension on the other agent says the same by reference."""
 OAUTH_AGENT = Coding(_BALP + "CodeSystem/UserAgentTypes", "UserOauthAgent")
+
+ON_BEHALF_OF = "http://hl7.org/fhir/StructureDefinition/auditevent-OnBehalfOf"
+"""FHIR extension of AuditEvent.agent."""
 
 PERSON = Coding(_THO + "audit-entity-type", "1")
 SYSTEM_OBJECT = Coding(_THO + "audit-entity-type", "2")

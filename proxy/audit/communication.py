@@ -111,7 +111,15 @@ def _access(access: Access) -> Json:
         "kind": actor.kind,
         "organization": actor.organization_name or actor.organization[1],
         "client": actor.client_id,
+        **_for_whom(actor.on_behalf_of),
     }
+
+
+def _for_whom(other: Actor | None) -> Json:
+    """Whom the actor acted for, where it acted for another."""
+    if other is None:
+        return {}
+    return {"onBehalfOf": {"issuer": other.issuer, "subject": other.subject, "name": other.name}}
 
 
 def _instant(seconds: float) -> str:

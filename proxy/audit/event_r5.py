@@ -9,7 +9,7 @@ _OUTCOME = "http://terminology.hl7.org/CodeSystem/audit-event-outcome"
 _URI = "5"
 _KEPT = ("resourceType", "id", "action", "recorded")
 _ENTITY_KEPT = ("what", "query")
-_AGENT_KEPT = ("type", "role", "who", "requestor", "policy")
+_AGENT_KEPT = ("extension", "type", "role", "who", "requestor", "policy")
 
 
 def r5_of(event: Json) -> Json:

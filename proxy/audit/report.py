@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 
 from proxy.audit.agent import Observer
-from proxy.audit.entry import Entry, GrantAct, Judged
+from proxy.audit.entry import Actor, Entry, GrantAct, Judged
 from proxy.audit.event import events_of
 
 
@@ -18,7 +18,7 @@ class Access:
     when: str
     """Instant, UTC, ISO 8601."""
     who: str
-    """Name, FHIR reference or subject of the principal; `unknown` without one."""
+    """Name, FHIR reference or subject of the principal, and `for` whom it acted; `unknown` without one."""
     organization: str
     client: str
     interaction: str
@@ -60,7 +60,7 @@ def _access(entry: Entry, patient: str) -> Access:
     actor = entry.actor
     return Access(
         when=datetime.fromtimestamp(entry.recorded, UTC).isoformat(timespec="milliseconds"),
-        who=actor.name or actor.fhir_user or actor.subject or "unknown",
+        who=_who(actor),
         organization=actor.organization_name or actor.organization[1],
         client=actor.client_id,
         interaction=entry.interaction,
@@ -69,6 +69,11 @@ def _access(entry: Entry, patient: str) -> Access:
         basis=_basis(entry.decisions, patient),
         outcome=_outcome(entry, patient),
     )
+
+
+def _who(actor: Actor) -> str:
+    who = actor.name or actor.fhir_user or actor.subject or "unknown"
+    return who if actor.on_behalf_of is None else f"{who} for {_who(actor.on_behalf_of)}"
 
 
 def _what(entry: Entry, patient: str) -> tuple[str, ...]:

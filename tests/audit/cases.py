@@ -28,6 +28,18 @@ BACKEND = Actor(
     token_id="jti-9",
     kind="system",
 )
+PAYET = Actor(
+    issuer="https://idp.example.org",
+    subject="user-payet",
+    client_id="ward-app",
+    token_id="jti-77",
+    kind="unknown",
+    name="Lucie Payet",
+    on_behalf_of=ANNA,
+)
+"""A secretary who acts for a physician."""
+ASSISTANT = msgspec.structs.replace(PAYET, subject="ward-app", kind="system", name="")
+"""An application that acts for a physician."""
 READ = Entry(
     id="6f0f6c58-7d0e-4a6e-9f0c-0d5d0c4b1a11",
     recorded=1_790_000_000.25,
@@ -118,5 +130,11 @@ ALL = {
     "capabilities": CAPABILITIES,
     "no token": NO_TOKEN,
     "backend": changed(READ, actor=BACKEND),
+    "delegate": changed(READ, actor=PAYET),
+    "delegate who is denied": changed(DENIED, actor=PAYET),
+    "delegate in an organisation": changed(
+        READ, actor=msgspec.structs.replace(PAYET, organization=("urn:oid:1.2.3", "org-7"))
+    ),
+    "application that acts for somebody": changed(SEARCH, actor=ASSISTANT),
     "no patient": changed(READ, decisions=(), touched=(Touched(("Medication/m1",), "disclosed"),)),
 }

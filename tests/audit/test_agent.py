@@ -16,7 +16,7 @@ from proxy.audit.agent import (
 )
 from proxy.audit.entry import Actor
 from tests.audit.balp import agent as one_agent
-from tests.audit.cases import ANNA, BACKEND, OBSERVER
+from tests.audit.cases import ANNA, ASSISTANT, BACKEND, OBSERVER, PAYET
 
 READ, DELETE = balp.SHAPES["read"], balp.SHAPES["delete"]
 
@@ -57,7 +57,9 @@ def test_a_client_without_id_is_told_by_its_address(peer: str, display: str) -> 
     assert ("network" in client) == bool(peer)
 
 
-@pytest.mark.parametrize(("actor", "requestors"), [(ANNA, 1), (BACKEND, 0), (Actor(), 0)])
+@pytest.mark.parametrize(
+    ("actor", "requestors"), [(ANNA, 1), (BACKEND, 0), (Actor(), 0), (PAYET, 1), (ASSISTANT, 1)]
+)
 def test_exactly_one_agent_of_a_user_requests_and_none_of_a_backend(
     actor: Actor, requestors: int
 ) -> None:
@@ -106,3 +108,34 @@ def test_strings_hold_no_control_characters_and_uris_no_space(text: str) -> None
 @pytest.mark.parametrize("text", ["urn:oid:1.2.3", "https://idp.example.org/a?b=c#d", "a%20b"])
 def test_a_uri_stays_as_it_is(text: str) -> None:
     assert uri(text) == text
+
+
+@pytest.mark.parametrize("delegate", [PAYET, ASSISTANT])
+def test_a_delegation_has_two_agents_and_the_one_who_acts_requests(delegate: Actor) -> None:
+    caller = Caller(delegate, "192.0.2.7")
+    for agents in (rest_agents(caller, READ, OBSERVER), authorization_agents(caller, OBSERVER)):
+        acting, other = (one_agent({"agent": agents}, code) for code in ("IRCP", "delegator"))
+        assert (acting["requestor"], other["requestor"]) == (True, False)
+        assert acting["who"]["identifier"]["value"] == delegate.subject
+        assert acting["extension"] == [{"url": balp.ON_BEHALF_OF, "valueReference": other["who"]}]
+        assert other["who"] == {
+            "identifier": {"system": "https://idp.example.org", "value": "user-anna"},
+            "reference": "Practitioner/anna",
+            "display": "Anna Adams",
+        }
+        assert other["role"][0]["coding"][0]["code"] == "DOC"
+        assert "role" not in acting
+        assert "policy" not in other
+
+
+def test_a_patient_whom_somebody_acts_for_is_named_only_where_the_patient_may_be() -> None:
+    patient = Actor(issuer="i", subject="p", kind="patient", fhir_user="Patient/p", name="Pia")
+    acting = msgspec.structs.replace(PAYET, on_behalf_of=patient)
+    told = rest_agents(Caller(acting, "192.0.2.7", named=False), READ, OBSERVER)
+    assert "Pia" not in str(told)
+
+
+def test_without_a_delegation_no_agent_is_a_delegator() -> None:
+    told = rest_agents(Caller(ANNA, "192.0.2.7"), READ, OBSERVER)
+    assert "delegator" not in str(told)
+    assert all("extension" not in one for one in told)
