@@ -9,8 +9,9 @@ from urllib.parse import quote_plus
 
 from proxy.fhir.interaction import RawRequest
 from proxy.identity.binding import Request
-from proxy.identity.issuer import STRONG, Issuer, Strength, profile_of
+from proxy.identity.issuer import SHARED_SECRET, STRONG, Issuer, Strength, profile_of
 from proxy.identity.keys import KeySource, RotatingKeys
+from proxy.identity.metadata import jwks_uri_of
 from proxy.identity.principal import Principal
 from proxy.identity.supposed import supposed_principal
 from proxy.identity.token import TokenVerifier
@@ -81,10 +82,10 @@ def identifier_of(
     outside: Outside,
 ) -> Callable[[RawRequest], Awaitable[Principal]]:
     """Port: the principal of a request, by its access token. The first of `bases` is what clients see."""
-    issuers = issuers_of(settings, bases)
+    issuers = issuers_of(settings, env, bases)
     keys: dict[str, KeySource] = {
         one.issuer: RotatingKeys(
-            _key_fetch(one.jwks, outside.fetch), time.monotonic, source=one.issuer
+            _key_fetch(one.issuer, one.jwks, outside.fetch), time.monotonic, source=one.issuer
         )
         for one in settings.identity.issuers
         if one.jwks is not None
@@ -126,10 +127,13 @@ def _own(how: Introspection, env: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def supposer_of(
-    settings: Settings, bases: tuple[str, ...], clock: Callable[[], float]
+    settings: Settings,
+    env: Mapping[str, str],
+    bases: tuple[str, ...],
+    clock: Callable[[], float],
 ) -> Callable[[Mapping[str, object]], Principal]:
     """Port: the principal that claims without a signature would name; for explanations only."""
-    issuers = issuers_of(settings, bases)
+    issuers = issuers_of(settings, env, bases)
     return lambda claims: supposed_principal(claims, issuers, clock())
 
 
@@ -163,18 +167,23 @@ def oauth_endpoints_of(settings: Settings) -> dict[str, str]:
     }
 
 
-def issuers_of(settings: Settings, bases: tuple[str, ...]) -> dict[str, Issuer]:
+def issuers_of(
+    settings: Settings, env: Mapping[str, str], bases: tuple[str, ...]
+) -> dict[str, Issuer]:
     """The trusted issuers, by name."""
-    return {one.issuer: _issuer(one, bases) for one in settings.identity.issuers}
+    return {one.issuer: _issuer(one, env, bases) for one in settings.identity.issuers}
 
 
-def _issuer(one: IssuerSettings, bases: tuple[str, ...]) -> Issuer:
+def _issuer(one: IssuerSettings, env: Mapping[str, str], bases: tuple[str, ...]) -> Issuer:
     profile = replace(
         profile_of(one.claims, bases, system_clients=frozenset(one.system_clients)),
         shared_accounts=frozenset(one.shared_accounts),
         strength=_strength(one),
     )
-    return Issuer(one.issuer, one.audience, frozenset(one.algorithms), profile)
+    if one.shared_secret is None:
+        return Issuer(one.issuer, one.audience, frozenset(one.algorithms), profile)
+    secret = secret_of(one.shared_secret, env, "identity.issuers.shared_secret").encode()
+    return Issuer(one.issuer, one.audience, SHARED_SECRET, profile, secret)
 
 
 def _strength(one: IssuerSettings) -> Strength:
@@ -185,7 +194,7 @@ def _strength(one: IssuerSettings) -> Strength:
 
 
 def _key_fetch(
-    jwks: Jwks, fetch: Callable[[str], Awaitable[bytes]]
+    issuer: str, jwks: Jwks, fetch: Callable[[str], Awaitable[bytes]]
 ) -> Callable[[], Awaitable[bytes]]:
     """Where an issuer's keys are read from, each time anew: a file may be replaced while we run."""
 
@@ -195,4 +204,10 @@ def _key_fetch(
     async def from_url() -> bytes:
         return await fetch(jwks.url or "")
 
+    async def from_metadata() -> bytes:
+        address = jwks.metadata or ""
+        return await fetch(jwks_uri_of(await fetch(address), issuer, address))
+
+    if jwks.metadata is not None:
+        return from_metadata
     return from_url if jwks.url else from_file

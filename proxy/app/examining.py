@@ -33,7 +33,7 @@ async def explain(
     async with AsyncExitStack() as stack:
         ground = await _ground(settings, env, stack)
         house = await house_of(ground, _NoJournal())
-        suppose = supposer_of(settings, ground.bases, ground.clock)
+        suppose = supposer_of(settings, ground.env, ground.bases, ground.clock)
         with _blaming("--claims"):
             supposed = suppose(claims)
         with _blaming("REQUEST"):

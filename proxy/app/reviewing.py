@@ -22,7 +22,7 @@ def review_of(ground: Ground, house: House) -> Review | None:
     if settings.admin.reviewers is None:
         return None
     reviewers = reviewers_of(settings.admin.reviewers, ground.compiled.policies.terms)
-    suppose = supposer_of(settings, ground.bases, ground.clock)
+    suppose = supposer_of(settings, ground.env, ground.bases, ground.clock)
     return Review(house, Enforcement(house), reviewers, suppose)
 
 

@@ -89,15 +89,18 @@ class UpstreamSettings(Written):
 
 
 class Jwks(Written):
-    """Where an issuer's public keys come from: a file or a URL; exactly one."""
+    """Where an issuer's public keys come from: a file, a URL, or the issuer's metadata; exactly one."""
 
     file: str | None = None
     url: Url | None = None
+    metadata: Url | None = Field(
+        None, description="RFC 8414 or OpenID discovery document, which names the keys' address"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> "Jwks":
-        if (self.file is None) == (self.url is None):
-            raise ValueError("give exactly one of `file` and `url`")
+        if sum(one is not None for one in (self.file, self.url, self.metadata)) != 1:
+            raise ValueError("give exactly one of `file`, `url` and `metadata`")
         return self
 
 
@@ -177,6 +180,10 @@ class IssuerSettings(Written):
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)
     jwks: Jwks | None = Field(None, description="its public keys; absent: its tokens are no JWTs")
+    shared_secret: Secret | None = Field(
+        None,
+        description="instead of `jwks`: its tokens are signed with HS256 and this secret alone",
+    )
     introspection: Introspection | None = Field(
         None, description="for tokens that are no JWT; of one issuer only"
     )
@@ -198,8 +205,10 @@ class IssuerSettings(Written):
         openid = self.smart is not None and "sso-openid-connect" in self.smart.capabilities
         if openid and (self.jwks is None or self.jwks.url is None):
             raise ValueError("the capability `sso-openid-connect` needs `jwks.url`")
-        if self.jwks is None and self.introspection is None:
-            raise ValueError("give `jwks`, `introspection` or both")
+        if (self.jwks, self.shared_secret, self.introspection) == (None, None, None):
+            raise ValueError("give `jwks`, `introspection` or both, or a `shared_secret`")
+        if self.jwks is not None and self.shared_secret is not None:
+            raise ValueError("`jwks` and `shared_secret` exclude each other")
         return self
 
     @model_validator(mode="after")

@@ -4,16 +4,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
+import jwt
 import orjson
 import pytest
 
 from proxy.app import start
 from proxy.app.callers import Outside, identifier_of, oauth_endpoints_of
-from proxy.errors import CallerError, ProxyError, Refusal
+from proxy.errors import CallerError, OwnError, ProxyError, Refusal, UnusableError
 from proxy.fhir.interaction import RawRequest
 from proxy.identity.principal import Principal
 from proxy.settings import load_settings
-from tests.stage import JWKS, NOW, Upstream, authorization, configuration, free_port, staged
+from tests.stage import (
+    ISSUER,
+    JWKS,
+    NOW,
+    Upstream,
+    authorization,
+    claims_of,
+    configuration,
+    free_port,
+    staged,
+)
 
 
 def request(headers: dict[str, str]) -> RawRequest:
@@ -173,3 +184,63 @@ def test_endpoints_are_told_in_the_older_way_too(tmp_path: Path) -> None:
     path.write_text(text)
     told = oauth_endpoints_of(load_settings(path, {}))
     assert told == {"token": "https://idp/t", "authorize": "https://idp/a"}
+
+
+async def nothing(*_: object) -> bytes:
+    raise AssertionError("nobody else is asked")
+
+
+async def test_keys_are_where_the_issuers_metadata_says(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def fetch(address: str) -> bytes:
+        asked.append(address)
+        if address.endswith("/metadata"):
+            return orjson.dumps({"issuer": ISSUER, "jwks_uri": "https://idp.example.org/k"})
+        return JWKS
+
+    path = configuration(tmp_path, "http://127.0.0.1:1/fhir", 0, 0)
+    told = "metadata: https://idp.example.org/metadata"
+    path.write_text(path.read_text().replace("file: keys.json", told))
+    outside = Outside(fetch, nothing, nothing)
+    identify = identifier_of(load_settings(path, {}), {}, (), lambda: NOW, outside)
+    principal = await identify(request(authorization("patient")))
+    assert principal.fhir_user == "Patient/camille"
+    assert asked == ["https://idp.example.org/metadata", "https://idp.example.org/k"]
+
+
+async def test_metadata_of_another_issuer_gives_no_keys(tmp_path: Path) -> None:
+    async def fetch(_: str) -> bytes:
+        return orjson.dumps({"issuer": "https://evil.example.org", "jwks_uri": "https://evil/k"})
+
+    path = configuration(tmp_path, "http://127.0.0.1:1/fhir", 0, 0)
+    told = "metadata: https://idp.example.org/metadata"
+    path.write_text(path.read_text().replace("file: keys.json", told))
+    outside = Outside(fetch, nothing, nothing)
+    identify = identifier_of(load_settings(path, {}), {}, (), lambda: NOW, outside)
+    with pytest.raises(OwnError):
+        await identify(request(authorization("patient")))
+
+
+async def test_an_issuer_may_share_a_secret_with_us_and_then_signs_with_nothing_else(
+    tmp_path: Path,
+) -> None:
+    path = configuration(tmp_path, "http://127.0.0.1:1/fhir", 0, 0)
+    text = path.read_text().replace("jwks: {file: keys.json}", "shared_secret: {env: S}")
+    path.write_text(text)
+    secret = "s" * 32
+    settings = load_settings(path, {})
+    outside = Outside(nothing, nothing, nothing)
+    identify = identifier_of(settings, {"S": secret}, (), lambda: NOW, outside)
+    claims = {**claims_of("patient"), "iat": NOW, "exp": NOW + 60}
+    signed = jwt.encode(claims, secret, "HS256")
+    known = await identify(request({"Authorization": f"Bearer {signed}"}))
+    assert known.fhir_user == "Patient/camille"
+    for wrong in (
+        authorization("patient"),
+        {"Authorization": f"Bearer {jwt.encode(claims, 'x' * 32, 'HS256')}"},
+    ):
+        with pytest.raises(CallerError):
+            await identify(request(wrong))
+    with pytest.raises(UnusableError):
+        identifier_of(settings, {"S": "short"}, (), lambda: NOW, outside)

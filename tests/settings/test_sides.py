@@ -59,7 +59,7 @@ ASK = "introspection: {url: https://idp.example.org/introspect, client_id: g, cl
         ("introspection: {url: https://idp.example.org/i}", "or `token`"),
         ("introspection: {url: https://idp.example.org/i, client_id: g}", "or `token`"),
         (ASK.replace("client_id: g,", "client_id: g, token: {env: T},"), "or `token`"),
-        ("algorithms: [ES256]", "give `jwks`, `introspection` or both"),
+        ("algorithms: [ES256]", "give `jwks`, `introspection` or both, or a `shared_secret`"),
     ],
 )
 def test_an_issuer_is_believed_by_keys_or_asked_with_our_credentials(
@@ -78,3 +78,15 @@ def test_a_token_is_shown_to_one_issuer_only(tmp_path: Path) -> None:
 def test_look_ups_go_with_rights_of_the_gateway(tmp_path: Path) -> None:
     forwarding = LEAST.replace("8090/fhir}", "8090/fhir, lookup_auth: {type: forward}}")
     assert "look-ups are the gateway's own" in complaint(tmp_path, forwarding)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("jwks: {}", "exactly one of `file`, `url` and `metadata`"),
+        ("jwks: {file: k, metadata: https://idp.example.org/m}", "exactly one of"),
+        ("jwks: {file: k}\n      shared_secret: {env: S}", "exclude each other"),
+    ],
+)
+def test_keys_come_from_one_place(tmp_path: Path, keys: str, told: str) -> None:
+    assert told in complaint(tmp_path, LEAST.replace("jwks: {file: keys.json}", keys))
