@@ -1,7 +1,7 @@
 """Chained searches: each link is a search of the caller's own, and only what it shows leads on (FHIR search, chaining and `_has`).
 
 Laws:
-- The answer is that of two searches by the same caller, the second naming what the first one shows (decisions 0023).
+- The answer is that of two searches by the same caller, the second naming what the first one shows (decision 107).
 - Whether a request is refused depends on its shape and on what the caller may see; a search inside a request needs all that
   it would need alone: scope, role, guard.
 - What a chain led through is written down as consulted.

@@ -97,7 +97,7 @@ def test_empty_values_are_malformed() -> None:
 
 
 def test_a_chain_has_so_many_links_and_no_more() -> None:
-    assert read(".".join(["part-of"] * MAX_DEPTH) + ".status", "Encounter")
+    assert read(".".join(["part-of"] * MAX_DEPTH) + ".status", "Encounter").inner
     too_long = ".".join(["part-of"] * (MAX_DEPTH + 1)) + ".status"
     assert refusal_of(too_long, "Encounter") is Refusal.PARAMETER
     nested = "_has:Encounter:part-of:" * (MAX_DEPTH + 1) + "status"
@@ -108,7 +108,7 @@ def test_a_link_without_a_type_leads_to_few_types_only() -> None:
     reached = R4.references["Provenance"]["target"]
     assert len(reached) > MOST_TYPES
     assert refusal_of("target.identifier", "Provenance") is Refusal.PARAMETER
-    assert read("target:Observation.identifier", "Provenance")
+    assert read("target:Observation.identifier", "Provenance").inner
 
 
 def test_a_request_has_so_many_searches_inside_and_no_more() -> None:

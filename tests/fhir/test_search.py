@@ -96,7 +96,7 @@ REFUSED = [
     "Observation?_include=Observation:subject:Patient:x", "Observation?_revinclude=Condition:subject",
     "Observation?_revinclude=*", "Observation?_revinclude=Provenance:target:Patient", "Observation?_since=2020-01-01T00:00:00Z",
     "Observation?_pretty=yes", "Observation?_page=abc&_count=10", "Observation?_page=abc&code=x", "Observation?_page=a&_page=b",
-    "Observation?_page=a%2Fb", "Observation?_page=a&_pretty=true", "Observation?_Count=1", 
+    "Observation?_page=a%2Fb", "Observation?_page=a&_pretty=true", "Observation?_Count=1",
     "Observation?foo=x", "Patient/P1?name=x",
     "Patient/P1?_count=1", "metadata?mode=full", "metadata?_count=1",
     "Observation/O1/_history?_at=2020", "Observation/O1/_history?_since=2020", "Observation/O1/_history?_sort=date",

@@ -67,18 +67,89 @@ _PAGED = [
     )
 ]
 
+_CHAINED = [
+    # forwards
+    "Observation?patient.name=noe", "Observation?patient.name=camille", "Observation?patient.name=a",
+    "Observation?patient.birthdate=ge1900", "Observation?subject:Patient.birthdate=lt1980", "Observation?patient.gender=female",
+    "Observation?patient._id=noe", "Observation?patient._id=camille,noe", "Observation?patient.identifier:missing=false",
+    "Observation?patient.death-date:missing=true", "Observation?subject.name=a", "Observation?patient:Patient.name=a&code=1003-0",
+    "Observation?performer:Practitioner.name=vernay", "Observation?performer:Practitioner._id=dr-vernay,dr-martin",
+    "Observation?performer:Practitioner.identifier:missing=false", "Observation?performer.name=a",
+    "Observation?encounter.status=finished", "Observation?encounter._id=camille-consultation-2", "Observation?encounter.class=EMER",
+    "Observation?encounter.date=ge2020", "Encounter?patient.name=susan", "Encounter?patient.name=noe", "Encounter?diagnosis:Condition.code=F11.2",
+    "Encounter?participant:Practitioner.name=soler", "Condition?patient.name=susan", "Condition?encounter.status=finished",
+    "DocumentReference?patient.name=marcel", "DocumentReference?author:Practitioner.name=vernay", "MedicationRequest?medication.code:missing=false",
+    "MedicationRequest?patient.name=susan", "Consent?patient.name=denise", "CareTeam?patient.name=a", "Patient?general-practitioner:Practitioner.name=a",
+    "Patient?organization.name=a", "DiagnosticReport?result.code=1003-0", "DiagnosticReport?result.status=final", "Appointment?patient.name=leo",
+    "Provenance?target:DocumentReference.patient=marcel", "Task?patient.name=susan", "Patient?link:RelatedPerson.name=a",
+    "Observation?patient.name=noe&patient.name=camille", "Observation?patient.name=a&subject.gender=male", "Observation?has-member.code=1003-0",
+    # links in a row
+    "Observation?encounter.patient.name=camille", "Observation?encounter.patient.name=noe", "Observation?encounter.participant:Practitioner.name=a",
+    "DiagnosticReport?result.patient.name=a", "DiagnosticReport?result.encounter.patient.name=a", "Observation?encounter.diagnosis:Condition.patient.name=a",
+    # backwards
+    "Patient?_has:Observation:patient:code=1003-0", "Patient?_has:Observation:patient:status=final", "Patient?_has:Observation:patient:_id=run-a0",
+    "Patient?_has:Observation:patient:_id=run-a0,noe-1,seen-1", "Patient?_has:Observation:subject:date=ge2026-05-01",
+    "Patient?_has:Observation:patient:value-quantity=gt3", "Patient?_has:Observation:patient:code:missing=true",
+    "Patient?_has:Observation:patient:performer=Practitioner/dr-vernay", "Patient?_has:Condition:patient:code=F11.2",
+    "Patient?_has:Condition:patient:code=75544000", "Patient?_has:Condition:patient:_lastUpdated=ge2020", "Patient?_has:Encounter:patient:status=finished",
+    "Patient?_has:DocumentReference:patient:type:missing=false", "Patient?_has:MedicationRequest:patient:status=active", "Patient?_has:Consent:patient:status=active",
+    "Patient?_has:Consent:patient:actor=Practitioner/dr-soler", "Patient?_has:CareTeam:patient:participant=Practitioner/dr-soler", "Patient?_has:AuditEvent:patient:action=R",
+    "Patient?_has:Group:member:_id=prevention-grippe", "Patient?_has:Provenance:target:recorded=ge2020", "Patient?_has:List:item:status=current",
+    "Practitioner?_has:Observation:performer:code=1003-0", "Practitioner?_has:Observation:performer:patient=noe", "Practitioner?_has:Observation:performer:_id=run-a0",
+    "Practitioner?_has:Encounter:participant:patient=susan", "Encounter?_has:Observation:encounter:code=1003-0", "Encounter?_has:Observation:encounter:_id=run-a0,gap-1-0",
+    "Encounter?_has:Observation:encounter:patient=camille", "Organization?_has:Patient:organization:name=a", "Medication?_has:MedicationRequest:medication:patient=susan",
+    "Patient?_has:Observation:patient:code=1003-0&_has:Condition:patient:code:missing=false", "Patient?_id=camille,noe&_has:Observation:patient:status=final",
+    "Patient?_has:Observation:patient:encounter.status=finished", "Patient?_has:Encounter:patient:_has:Observation:encounter:code=1003-0",
+    "Patient?_has:Encounter:patient:_has:Observation:encounter:_id=run-a0", "Observation?patient._has:Condition:patient:code=F11.2",
+    "Observation?patient._has:Observation:patient:_id=run-b0", "Patient?_has:Observation:patient:performer:Practitioner.name=vernay",
+    # with everything else
+    "Observation?patient.name=camille&_sort=-date", "Observation?patient.name=camille&_include=Observation:performer",
+    "Observation?patient.name=camille&_include=Observation:encounter&_count=3", "Patient?_has:Observation:patient:status=final&_revinclude=Observation:patient",
+    "Patient?_has:Observation:patient:status=final&_sort=-birthdate", "Observation?patient.name=a&_elements=code", "Observation?patient.name=a&_summary=count",
+    "Observation?patient.name=noe&_summary=count", "Patient?_has:Observation:patient:_id=noe-0&_count=0", "Observation?patient.name=a&_total=accurate&_count=2",
+]  # fmt: skip
+
+_COUNTED = [
+    f"{base}{'&' if '?' in base else '?'}{asked}"
+    for asked in ("_summary=count", "_count=0", "_total=accurate", "_total=accurate&_count=2", "_total=estimate&_count=3")
+    for base in (
+        "Observation", "Observation?patient=camille", "Observation?patient=noe", "Patient", "DocumentReference", "Observation?code=1003-0",
+    )
+]  # fmt: skip
+
+_PARTS = [
+    f"{base}{asked}"
+    for asked in ("_elements=code,subject", "_elements=id", "_summary=true", "_summary=text", "_summary=data")
+    for base in (
+        "Observation/run-a0?", "Observation/seen-0?", "Observation?patient=camille&", "Observation?patient=noe&", "Patient?", "Patient/noe?",
+        "DocumentReference/marcel-doc-surgery?", "Observation/seen-0/_history?", "Observation/run-a0/_history/1?",
+    )
+] + [
+    "Patient?_elements=Patient.name&_revinclude=Observation:patient", "Observation?_elements=code&_include=Observation:subject&_count=3",
+    "Observation?_summary=data&_include=Observation:performer&_count=3",
+]  # fmt: skip
+
 _POSTED = [
     Shape("Observation/_search", "POST", "patient=camille"),
     Shape("Observation/_search?code=1003-0", "POST", "patient=noe"),
     Shape("Patient/_search", "POST", "_id=noe&_revinclude=Observation:patient"),
     Shape("Observation/_search", "POST", "patient=camille&_count=3"),
+    Shape("Observation/_search", "POST", "patient.name=noe"),
+    Shape("Patient/_search", "POST", "_has:Observation:patient:_id=run-a0&_summary=count"),
+    Shape(
+        "Observation/_search?patient.name=camille",
+        "POST",
+        "_total=accurate&_count=3&_elements=code",
+    ),
+    Shape("Observation?patient.name=noe", "HEAD"),
+    Shape("Observation?_summary=count", "HEAD"),
 ]
 
 _MALFORMED = [
     Shape(one)
     for one in (
-        "Observation?patient=camille&_total=accurate", "Observation?_summary=count", "Observation?_security=V",
-        "Patient?_has:Observation:patient:code=1003-0", "Observation?patient.name=noe", "Observation/run-a0?_elements=id",
+        "Observation?_security=V", "Patient?_has:Observation:patient:_security=V", "Observation?patient._security=V",
+        "Observation?focus.name=noe", "Observation?_sort=patient.name", "Observation?_summary=text&_include=Observation:subject",
         "Observation/run-a0/_history/x/y", "Observation?_page=AAAA", "Observation?_page=", "Observation?_id=%zz",
         "Observation/run%2Da0", "Nothing/run-a0", "Observation/run-a0/$meta", "Patient/noe/$everything",
         "Patient/noe/Observation", "Observation?nonsense=1", "Observation?_format=xml", "Observation/run-a0?_format=xml",
@@ -98,6 +169,10 @@ SHAPES = [
     *_HEADS,
     *map(Shape, _SEARCHES),
     *map(Shape, _PAGED),
+    *map(Shape, _CHAINED),
+    *(Shape(f"{base}&_count=2") for base in _CHAINED[:12] if "_count" not in base),
+    *map(Shape, _COUNTED),
+    *map(Shape, _PARTS),
     *_POSTED,
     *_MALFORMED,
 ]
