@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from proxy.app.callers import identifier_of, oauth_endpoints_of, smart_configuration_of
 from proxy.app.ground import Ground
+from proxy.app.exporting import exporting_of
 from proxy.app.upstream import Capability, facts_of, gatherer_of, searched_for
 from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
@@ -58,6 +59,7 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
         nonce=lambda: secrets.token_bytes(NONCE_BYTES),
         grants=grants,
         documents=documents_of(ground),
+        exports=await exporting_of(ground),
     )
 
 

@@ -23,6 +23,7 @@ from proxy.facts.gather import Gatherer, GatherSettings
 from proxy.fhir.capability import reduced
 from proxy.fhir.definitions import FHIR_VERSIONS, Definitions, definitions_of
 from proxy.settings import Settings
+from proxy.wire.bulk import BulkClient
 from proxy.wire.client import Reach, UpstreamClient, UpstreamReader, fetch_json, session_of
 from proxy.wire.credentials import Fixed, posted
 from proxy.wire.passage import Passage
@@ -46,6 +47,7 @@ class Wires:
     event_sender: Callable[[str], Send]
     resource_sender: Callable[[str, str], Send]
     webhook_sender: Callable[[str, Callable[[bytes], str]], Send]
+    bulk: BulkClient
     passage: Callable[[str, str], Passage]
     """The way up of a gateway that only observes, by base path and public URL."""
 
@@ -89,7 +91,9 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     def passage(base_path: str, public_url: str) -> Passage:
         return Passage(data, reach, base_path, public_url, upstream.auth.type == "forward")
 
-    return Wires(url, UpstreamClient(data, reach), reader, outside, sender, written, hook, passage)
+    bulk = BulkClient(data, reach, upstream.timeout_s)
+    client = UpstreamClient(data, reach)
+    return Wires(url, client, reader, outside, sender, written, hook, bulk, passage)
 
 
 async def definitions_for(settings: Settings, client: UpstreamClient) -> Definitions:

@@ -6,6 +6,7 @@ from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
+from proxy.enforcement.export import perform as export
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.house import House, InForce
 from proxy.enforcement.openness import require_open
@@ -15,6 +16,7 @@ from proxy.errors import CallerError, OwnError, ProxyError, Refusal
 from proxy.fhir.interaction import Answer, FhirRequest, Interaction, RawRequest, path_of
 from proxy.fhir.outcome import answer_of
 from proxy.fhir.query import pairs_of
+from proxy.fhir.reader import EnvelopeReader
 from proxy.fhir.search import relative_url, request_of, with_parameters
 from proxy.identity.constrained import conditions_of
 from proxy.identity.principal import Principal
@@ -61,7 +63,12 @@ class Enforcement:
         except ProxyError as error:
             record.error = error
             given = answer_of(error.refusal, head=raw.method == "HEAD")
-        await self._house.journal.record(record.entry(given.status))
+        try:
+            await self._house.journal.record(record.entry(given.status))
+        except BaseException:
+            if given.more is not None:
+                await given.more.aclose()
+            raise
         return given
 
     async def _flow(self, raw: RawRequest, record: Record) -> Answer:
@@ -79,6 +86,8 @@ class Enforcement:
         if understood.interaction is Interaction.OPERATION:
             case, _ = await self._case(understood, record, principal)
             return await CEREMONIES[understood.operation](ceremony_of(self._house, record, case))
+        if understood.interaction is Interaction.EXPORT:
+            return await export(await self._exporting(raw, understood, record, principal))
         hearing = await self._open(raw, understood, record, principal)
         await require_open(hearing)
         return await PERFORM[understood.interaction](hearing)
@@ -113,10 +122,20 @@ class Enforcement:
             raise CallerError(
                 Refusal.NOT_FOUND, "a page link under a break-glass grant that is over"
             )
-        reader = in_force.reader.under(
-            conditions_of(principal.scopes, house.definitions, house.public_url)
-        )
+        reader = self._reader(in_force, principal)
         return Hearing(house, raw, request, record, case, reader, start, link, grants)
+
+    async def _exporting(
+        self, raw: RawRequest, request: FhirRequest, record: Record, principal: Principal
+    ) -> Hearing:
+        """The hearing of a step of an export, which judges its own shape; no grant opens anything in bulk."""
+        case, in_force = await self._case(request, record, principal)
+        return Hearing(self._house, raw, request, record, case, self._reader(in_force, principal))
+
+    def _reader(self, in_force: InForce, principal: Principal) -> EnvelopeReader:
+        house = self._house
+        conditions = conditions_of(principal.scopes, house.definitions, house.public_url)
+        return in_force.reader.under(conditions)
 
     async def _case(
         self, request: FhirRequest, record: Record, principal: Principal

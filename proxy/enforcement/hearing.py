@@ -61,12 +61,14 @@ class Hearing:
         """What the `self` link names, below the base."""
         return self.link or relative_url(self.request)
 
+    @property
+    def authorization(self) -> str:
+        """The caller's own credentials, where they go up."""
+        return self.raw.headers.get("authorization", "") if self.house.forwards_token else ""
+
     async def ask(self, target: str) -> bytes:
         """The body upstream gives for a target; what does not exist there is `NOT_FOUND`."""
-        authorization = (
-            self.raw.headers.get("authorization", "") if self.house.forwards_token else ""
-        )
-        answer = await self.house.upstream.get(target, self.raw.request_id, authorization)
+        answer = await self.house.upstream.get(target, self.raw.request_id, self.authorization)
         if answer.status == OK:
             return answer.body
         refusal = _UPSTREAM_STATUS.get(answer.status)

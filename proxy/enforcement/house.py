@@ -9,6 +9,7 @@ from proxy.audit.entry import Entry, GrantNote
 from proxy.audit.grants import Queued
 from proxy.audit.record import Record
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
+from proxy.enforcement.exporting import NO_EXPORTS, Exporting
 from proxy.facts.documents import Reading
 from proxy.facts.finding import Tell, untold
 from proxy.facts.grant import Grant, Holder
@@ -183,6 +184,7 @@ class House:
     witness: Witness = nobody
     grants: GrantSource = field(default_factory=NoGrants)
     documents: DocumentSource = field(default_factory=NoDocuments)
+    exports: Exporting = NO_EXPORTS
 
     def record_of(self, raw: RawRequest) -> Record:
         """The record of a request, begun now, under the policies in force: every entry says which they were."""

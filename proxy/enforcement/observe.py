@@ -107,7 +107,9 @@ class Observation:
             return principal
 
         try:
-            await Enforcement(replace(house, identify=identify, journal=kept)).answer(raw)
+            exports = house.exports.rehearsed()
+            played = replace(house, identify=identify, journal=kept, exports=exports)
+            await Enforcement(played).answer(raw)
         except Exception as error:  # noqa: BLE001  (what only observes must break nothing)
             broken = OwnError(f"unforeseen {type(error).__name__}")
             record = house.record_of(raw)

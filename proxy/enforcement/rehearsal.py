@@ -152,6 +152,7 @@ async def _played(house: House, principal: Principal, raw: RawRequest) -> tuple[
         cases=cases,
         witness=kept.see,
         upstream=upstream,
+        exports=house.exports.rehearsed(),
     )
     answer = await Enforcement(stage).answer(raw)
     [entry] = kept.entries

@@ -13,6 +13,7 @@ import msgspec
 from proxy import __version__
 from proxy.errors import UpstreamError
 from proxy.fhir.definitions import Definitions, definitions_of
+from proxy.fhir.export import levels_of, operation_of
 from proxy.fhir.search import includable, searchable
 
 SOFTWARE = "FHIR Consent Proxy"
@@ -102,7 +103,16 @@ def reduced(
         "security": _SECURITY | _oauth_uris(endpoints),
         "resource": _resources(servers[0].resource, definitions_of(version)),
     }
+    operations = [operation_of(level) for level in sorted(_exports(capability))]
+    if operations:
+        rest["operation"] = operations
     return msgspec.json.encode(_frame(public_url, version, now_iso) | {"rest": [rest]})
+
+
+def _exports(capability: bytes | Mapping[str, object]) -> frozenset[str]:
+    return levels_of(
+        capability if isinstance(capability, bytes) else msgspec.json.encode(capability)
+    )
 
 
 def _statement_of(capability: bytes | Mapping[str, object]) -> _Statement:

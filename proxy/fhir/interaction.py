@@ -10,7 +10,7 @@ Laws:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
@@ -28,6 +28,8 @@ class Interaction(Enum):
     SEARCH_TYPE = "search-type"
     CAPABILITIES = "capabilities"
     OPERATION = "operation"
+    EXPORT = "export"
+    """Bulk Data Access: the kick-off of an export, the status of its job, and its files."""
     SMART_CONFIGURATION = "smart-configuration"
     """No FHIR interaction: the well-known document of SMART App Launch."""
 
@@ -107,6 +109,8 @@ class FhirRequest:
     head: bool = False
     operation: str = ""
     """The name of an operation, without `$`."""
+    pairs: tuple[query.Pair, ...] = ()
+    """The parameters of an export, as they were given: what performs it reads them."""
 
     @property
     def only_counts(self) -> bool:
@@ -121,7 +125,12 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    more: AsyncGenerator[bytes, None] | None = None
+    """The rest of a body too large to be held; what it gives is recorded already. Where it fails, there is no whole answer."""
 
+
+KICK_OFF, STATUS_OF_EXPORT, FILE_OF_EXPORT = "export", "export-status", "export-file"
+"""The operations of an export."""
 
 MAX_PATH = 512
 """Characters; the longest path of the grammar below a base is about 260."""
@@ -160,6 +169,15 @@ SERVED = (
         ("POST",),
         re.compile(r"/\$(?P<operation>(?:end-)?break-glass)"),
     ),
+    _Route(
+        Interaction.EXPORT,
+        ("GET", "POST"),
+        re.compile(
+            rf"(?:/(?P<type>Patient)|/(?P<group>Group)/(?P<id>{_ID}))?/\$(?P<operation>export)"
+        ),
+    ),
+    _Route(Interaction.EXPORT, ("GET", "DELETE"), re.compile(r"/\$(?P<operation>export-status)")),
+    _Route(Interaction.EXPORT, ("GET",), re.compile(r"/\$(?P<operation>export-file)")),
 )
 
 UNSERVED = re.compile(
@@ -185,11 +203,16 @@ def interaction_of(
     negotiation.refuse_headers(raw.headers, raw.repeated)
     path, text = split_target(raw.target)
     request = _routed(raw.method, below_base(path, base_path), types)
+    if request.operation != KICK_OFF:
+        negotiation.refuse_async(raw.headers)
     takes = negotiation.Body.JSON if request.operation else negotiation.Body.FORM
     negotiation.refuse_body(raw.method, raw.headers, raw.body, takes)
     # `_format` overrides Accept (standards REST-6); its value is judged with the other parameters.
     # The well-known document is JSON whatever Accept says (standards AUTH-25).
     if request.interaction is Interaction.SMART_CONFIGURATION:
+        return request
+    if request.operation == FILE_OF_EXPORT:
+        negotiation.require_ndjson(raw.headers)
         return request
     if not any(name == "_format" for name, _ in pairs_of(raw, text)) and not (
         negotiation.accepts_json(raw.headers.get("accept", ""), fhir_version)
@@ -240,14 +263,14 @@ def _routed(method: str, path: str, types: frozenset[str]) -> FhirRequest:
 def _request_of(
     route: _Route, method: str, parts: Mapping[str, str], types: frozenset[str]
 ) -> FhirRequest:
-    if "type" in parts and parts["type"] not in types:
+    if parts.get("type") and parts["type"] not in types:
         raise CallerError(Refusal.NOT_FOUND, "the resource type is unknown")
     if method not in route.methods:
         raise CallerError(Refusal.METHOD, "the method is not served on this path")
     return FhirRequest(
         route.interaction,
-        type=parts.get("type", ""),
-        id=parts.get("id", ""),
+        type=parts.get("type") or parts.get("group") or "",
+        id=parts.get("id") or "",
         version=parts.get("version", ""),
         head=method == "HEAD",
         operation=parts.get("operation", ""),
@@ -260,7 +283,7 @@ def path_of(request: FhirRequest) -> str:
     match request.interaction:
         case Interaction.CAPABILITIES:
             return "metadata"
-        case Interaction.OPERATION:
+        case Interaction.OPERATION | Interaction.EXPORT:
             return "/".join(filter(None, (instance, f"${request.operation}")))
         case Interaction.SMART_CONFIGURATION:
             return ".well-known/smart-configuration"

@@ -20,6 +20,7 @@ _JSON_FORMATS = frozenset(
 
 # From the most to the least specific (RFC 9110 §12.5.1); the first that is present decides.
 _JSON_RANGES = ("application/fhir+json", "application/json", "application/*", "*/*")
+_NDJSON_RANGES = ("application/fhir+ndjson", "application/ndjson", "application/*", "*/*")
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf"\s*;\s*({_WORD})=(?:({_WORD})|\"([^\"\\]*)\")")
@@ -65,10 +66,14 @@ def is_json_format(value: str) -> bool:
 
 def accepts_json(accept: str, fhir_version: str = "") -> bool:
     """Whether an `Accept` header allows FHIR JSON in UTF-8, of this FHIR version where it names one."""
+    return _accepts(accept, _JSON_RANGES, fhir_version)
+
+
+def _accepts(accept: str, served: tuple[str, ...], fhir_version: str) -> bool:
     if not accept.strip():
         return True
     ranges = [r for r in map(_range_of, accept.split(",")) if r and _suits(r, fhir_version)]
-    for name in _JSON_RANGES:
+    for name in served:
         named = [r for r in ranges if r.name == name]
         if named:
             return any(r.is_wanted for r in named)
@@ -101,8 +106,28 @@ def refuse_headers(headers: Mapping[str, str], repeated: frozenset[str]) -> None
         raise CallerError(Refusal.MALFORMED, "the method must not be overridden by a header")
     if "content-encoding" in headers:
         raise CallerError(Refusal.MEDIA_TYPE, "request bodies must not be encoded")
-    if "respond-async" in _PREFERENCE.split(headers.get("prefer", "").lower()):
+
+
+def refuse_async(headers: Mapping[str, str]) -> None:
+    """Refuse an asynchronous request: its answer would be fetched where nothing judges it (T-43). Raises CallerError."""
+    if _is_async(headers):
         raise CallerError(Refusal.NOT_SUPPORTED, "asynchronous requests are not supported")
+
+
+def require_async(headers: Mapping[str, str]) -> None:
+    """Refuse an export that does not say that it is asynchronous (Bulk Data Access 2.0, kick-off). Raises CallerError."""
+    if not _is_async(headers):
+        raise CallerError(Refusal.PARAMETER, "an export is asked for with `Prefer: respond-async`")
+
+
+def _is_async(headers: Mapping[str, str]) -> bool:
+    return "respond-async" in _PREFERENCE.split(headers.get("prefer", "").lower())
+
+
+def require_ndjson(headers: Mapping[str, str]) -> None:
+    """Refuse a client of an export's file that takes no NDJSON. Raises CallerError."""
+    if not _accepts(headers.get("accept", ""), _NDJSON_RANGES, ""):
+        raise CallerError(Refusal.NOT_ACCEPTABLE, "the client does not accept FHIR NDJSON")
 
 
 def refuse_body(

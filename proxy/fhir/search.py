@@ -55,6 +55,8 @@ def request_of(
     """Understand a whole request: interaction, then parameters. Raises CallerError."""
     request = interaction_of(raw, base_path, definitions.resource_types, definitions.fhir_version)
     _, text = split_target(raw.target)
+    if request.interaction is Interaction.EXPORT:
+        return replace(request, pairs=pairs_of(raw, text))
     return with_parameters(request, pairs_of(raw, text), definitions, public_url)
 
 
@@ -233,6 +235,7 @@ _RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
     Interaction.CAPABILITIES: _OF_ALL,
     Interaction.SMART_CONFIGURATION: frozenset(),
     Interaction.OPERATION: frozenset({"_format", "_pretty"}),
+    Interaction.EXPORT: frozenset(),
     Interaction.READ: _OF_A_READ,
     Interaction.VREAD: _OF_A_READ,
     Interaction.HISTORY_INSTANCE: _OF_A_READ | {"_count", "_page", "_since"},

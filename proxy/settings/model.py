@@ -124,6 +124,18 @@ class Limits(Written):
     concurrent: int = Field(256, ge=1)
 
 
+class ExportSettings(Written):
+    """Bulk export: what it may cost, and how long a job and the reading of one file may live."""
+
+    concurrent: int = Field(
+        4, ge=0, description="files read at once, per process; 0: none is given"
+    )
+    line_bytes: int = Field(10485760, ge=1024, description="the largest resource")
+    job_s: int = Field(86400, ge=60)
+    file_s: int = Field(3600, ge=1)
+    poll_s: int = Field(10, ge=1, le=3600, description="what clients are told to wait")
+
+
 class Settings(Written):
     """gateway.yaml."""
 
@@ -145,6 +157,7 @@ class Settings(Written):
     notices: NoticeSettings = NoticeSettings()
     paging: Paging = Paging()
     limits: Limits = Limits()
+    export: ExportSettings = ExportSettings()
     mode: Literal["enforce", "observe"] = "enforce"
     observe_acknowledged: Literal["answers leave unfiltered"] | None = Field(
         None, description="`mode: observe` refuses to start without these very words"

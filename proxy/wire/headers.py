@@ -90,9 +90,20 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 
 def is_json(headers: Mapping[str, str]) -> bool:
     """Whether an answer says that it is JSON in UTF-8: what is something else cannot be judged (T-54, T-55)."""
+    return _is_utf8(headers) and media_type(headers) in JSON_TYPES
+
+
+NDJSON_TYPES = frozenset({"application/fhir+ndjson", "application/ndjson", "application/x-ndjson"})
+
+
+def is_ndjson(headers: Mapping[str, str]) -> bool:
+    """Whether an answer says that it is NDJSON in UTF-8."""
+    return _is_utf8(headers) and media_type(headers) in NDJSON_TYPES
+
+
+def _is_utf8(headers: Mapping[str, str]) -> bool:
     charset = _CHARSET.search(headers.get("content-type", ""))
-    in_utf8 = charset is None or charset[1].lower() == "utf-8"
-    return in_utf8 and media_type(headers) in JSON_TYPES
+    return charset is None or charset[1].lower() == "utf-8"
 
 
 def media_type(headers: Mapping[str, str]) -> str:

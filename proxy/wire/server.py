@@ -20,6 +20,7 @@ from proxy.fhir.outcome import answer_of
 from proxy.wire.admin import Metrics, method_label
 from proxy.wire.certificate import certificate_of
 from proxy.wire.headers import ALWAYS_SENT, READ_FROM_CLIENT, request_id_of, understood
+from proxy.wire.streaming import cut, streamed
 
 _LOG = structlog.get_logger("proxy.wire")
 
@@ -94,15 +95,12 @@ class PublicListener:
         self._running += 1
         try:
             answer = await self._answer(raw, too_large=body is None)
+            sent = await self._sent(request, raw, answer)
         finally:
             self._running -= 1
         self._metrics.requests.labels(method_label(request.method), str(answer.status)).inc()
         self._metrics.seconds.observe(time.perf_counter() - began)
-        return web.Response(
-            status=answer.status,
-            body=answer.body,
-            headers={**ALWAYS_SENT, **answer.headers, "x-request-id": own_id},
-        )
+        return sent
 
     async def respond_to_noise(self, request: web.BaseRequest) -> web.StreamResponse:
         """What is no HTTP is refused in the words of every malformed request, recorded, and not repeated anywhere."""
@@ -115,6 +113,22 @@ class PublicListener:
         headers = {**ALWAYS_SENT, **answer.headers, "x-request-id": raw.request_id}
         response = web.Response(status=answer.status, body=answer.body, headers=headers)
         response.force_close()
+        return response
+
+    async def _sent(
+        self, request: web.BaseRequest, raw: RawRequest, answer: Answer
+    ) -> web.StreamResponse:
+        headers = {**ALWAYS_SENT, **answer.headers, "x-request-id": raw.request_id}
+        if answer.more is None:
+            return web.Response(status=answer.status, body=answer.body, headers=headers)
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        try:
+            await streamed(request, response, answer.body, answer.more)
+        except (ProxyError, ConnectionError, TimeoutError):
+            cut(request)
+        except Exception as error:  # noqa: BLE001  (as below: what nobody foresaw is recorded)
+            cut(request)
+            await self._broke(raw, error)
         return response
 
     async def _answer(self, raw: RawRequest, *, too_large: bool) -> Answer:

@@ -97,7 +97,13 @@ def test_nothing_of_upstream_s_own_words_is_in_it() -> None:
 
     assert "CANARY" not in text
     assert "up.internal" not in text
-    assert "export" not in text
+    assert "lastn" not in text
+
+
+def test_an_export_is_stated_where_upstream_states_it_and_in_our_words() -> None:
+    found = reduce(statement())["rest"][0]["operation"]
+
+    assert [one["definition"].rpartition("/")[2] for one in found] == ["export"]
 
 
 def test_it_names_the_gateway_and_its_security() -> None:

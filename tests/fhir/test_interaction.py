@@ -115,7 +115,7 @@ def test_what_cannot_exist_is_not_found(target: str) -> None:
 
 NOT_SUPPORTED = [
     ("POST", ""), ("GET", ""), ("GET", "?_type=Patient"), ("DELETE", "?_id=1"), ("POST", "/_search"),
-    ("GET", "/_search"), ("GET", "/_history"), ("GET", "/Patient/_history"), ("GET", "/$export"),
+    ("GET", "/_search"), ("GET", "/_history"), ("GET", "/Patient/_history"), ("GET", "/Patient/P1/$export"),
     ("POST", "/$graphql"), ("GET", "/Patient/$everything"), ("GET", "/Patient/P1/$everything"),
     ("GET", "/Patient/P1/$EVERYTHING"), ("POST", "/Patient/P1/_history/2/$meta-add"),
     ("GET", "/Patient/P1/Observation"), ("GET", "/Patient/P1/*"), ("POST", "/Patient/P1/Observation/_search"),
@@ -218,3 +218,60 @@ def test_the_body_of_an_operation_adds_nothing_to_the_query() -> None:
     headers = {"content-type": "application/fhir+json"}
     asked = raw("POST", "/fhir/$break-glass", headers=headers, body=b"_format=xml")
     assert understood(asked).operation == "break-glass"
+
+
+EXPORTS = [
+    ("GET", "/$export", FhirRequest(Interaction.EXPORT, operation="export")),
+    ("GET", "/Patient/$export", FhirRequest(Interaction.EXPORT, "Patient", operation="export")),
+    ("GET", "/Group/g1/$export", FhirRequest(Interaction.EXPORT, "Group", "g1", operation="export")),
+    ("GET", "/$export-status", FhirRequest(Interaction.EXPORT, operation="export-status")),
+    ("DELETE", "/$export-status", FhirRequest(Interaction.EXPORT, operation="export-status")),
+    ("GET", "/$export-file", FhirRequest(Interaction.EXPORT, operation="export-file")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "expected"), EXPORTS)
+def test_the_steps_of_an_export_are_one_interaction(
+    method: str, path: str, expected: FhirRequest
+) -> None:
+    found = understood(raw(method, f"/fhir{path}", headers={"prefer": "x"}))
+    assert found == expected
+    assert path_of(found) == path.removeprefix("/")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "refusal"),
+    [
+        ("HEAD", "/$export", Refusal.METHOD),
+        ("HEAD", "/$export-file", Refusal.METHOD),
+        ("DELETE", "/$export-file", Refusal.METHOD),
+        ("POST", "/$export-status", Refusal.METHOD),
+        ("GET", "/Observation/$export", Refusal.NOT_SUPPORTED),
+        ("GET", "/Group/$export", Refusal.NOT_SUPPORTED),
+        ("GET", "/$Export", Refusal.NOT_SUPPORTED),
+        ("GET", "/$export/", Refusal.MALFORMED),
+    ],
+)
+def test_an_export_has_one_spelling(method: str, path: str, refusal: Refusal) -> None:
+    assert refusal_of(raw(method, f"/fhir{path}")) is refusal
+
+
+def test_only_a_kick_off_may_be_asynchronous() -> None:
+    headers = {"prefer": "respond-async"}
+    assert understood(raw("GET", "/fhir/$export", headers=headers))
+    for path in ("/$export-status", "/$export-file", "/Observation", "/metadata"):
+        assert refusal_of(raw("GET", f"/fhir{path}", headers=headers)) is Refusal.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("accept", "taken"),
+    [("", True), ("*/*", True), ("application/fhir+ndjson", True), ("application/ndjson;q=0.1", True),
+     ("application/fhir+json", False), ("application/fhir+ndjson;charset=utf-16", False), ("text/csv", False),
+     ("application/fhir+ndjson;q=0, */*", False)],
+)  # fmt: skip
+def test_a_file_of_an_export_is_ndjson(accept: str, *, taken: bool) -> None:
+    request = raw("GET", "/fhir/$export-file", headers={"accept": accept})
+    if taken:
+        assert understood(request).operation == "export-file"
+    else:
+        assert refusal_of(request) is Refusal.NOT_ACCEPTABLE

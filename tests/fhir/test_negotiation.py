@@ -8,8 +8,10 @@ from proxy.fhir.negotiation import (
     accepts_json,
     is_json_format,
     is_resource,
+    refuse_async,
     refuse_body,
     refuse_headers,
+    require_async,
 )
 
 ACCEPTED = [
@@ -59,9 +61,6 @@ def test_another_format(value: str) -> None:
     [
         ({"content-encoding": "gzip"}, Refusal.MEDIA_TYPE),
         ({"content-encoding": "identity"}, Refusal.MEDIA_TYPE),
-        ({"prefer": "respond-async"}, Refusal.NOT_SUPPORTED),
-        ({"prefer": "handling=strict, Respond-Async"}, Refusal.NOT_SUPPORTED),
-        ({"prefer": "return=minimal; respond-async"}, Refusal.NOT_SUPPORTED),
         ({"x-http-method-override": "GET"}, Refusal.MALFORMED),
     ],
 )
@@ -72,6 +71,30 @@ def test_a_header_that_changes_the_meaning_is_refused(
         refuse_headers(headers, frozenset())
 
     assert caught.value.refusal is refusal
+
+
+@pytest.mark.parametrize(
+    "prefer",
+    [
+        "respond-async",
+        "handling=strict, Respond-Async",
+        "return=minimal; respond-async",
+        "RESPOND-ASYNC,wait=1",
+    ],
+)
+def test_an_asynchronous_request_is_one_however_it_is_spelled(prefer: str) -> None:
+    with pytest.raises(CallerError) as caught:
+        refuse_async({"prefer": prefer})
+    assert caught.value.refusal is Refusal.NOT_SUPPORTED
+    require_async({"prefer": prefer})
+
+
+@pytest.mark.parametrize("prefer", ["", "handling=lenient", "respond-asynchronously"])
+def test_an_export_says_that_it_is_asynchronous(prefer: str) -> None:
+    with pytest.raises(CallerError) as caught:
+        require_async({"prefer": prefer})
+    assert caught.value.refusal is Refusal.PARAMETER
+    refuse_async({"prefer": prefer})
 
 
 def test_other_headers_are_let_be() -> None:

@@ -1,0 +1,184 @@
+"""Bulk export: kick-off, status, files and deletion of a job that the gateway owns (https://hl7.org/fhir/uv/bulkdata/export.html).
+
+Laws:
+- Refused from the shape of the request and from who asks, before upstream hears of it; where upstream cannot export, every
+  caller hears the same 501. A rule of the policies must name `export`.
+- Who began a job holds it: for anybody else it does not exist. Every step is judged anew, with today's policy and facts.
+- What the steps answer depends on the request alone (`fhir.export`); what was found is told by the lines of the files.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from proxy.decision.decide import decide_request, decide_resource
+from proxy.decision.handling import conveyed
+from proxy.enforcement.exporting import Asking
+from proxy.enforcement.hearing import OK, Hearing
+from proxy.enforcement.lines import lines_of
+from proxy.errors import CallerError, OwnError, Refusal
+from proxy.facts.model import Facts
+from proxy.fhir import export
+from proxy.fhir.interaction import (
+    FILE_OF_EXPORT,
+    KICK_OFF,
+    STATUS_OF_EXPORT,
+    Answer,
+    FhirRequest,
+    Interaction,
+    path_of,
+)
+from proxy.fhir.ndjson import MEDIA_TYPE
+from proxy.fhir.negotiation import require_async
+from proxy.fhir.query import encode_query
+from proxy.fhir.warning import header_of
+from proxy.obligations.cursor import binding_of
+from proxy.obligations.job import Job, seal_job, unseal_job
+
+ACCEPTED = 202
+_JSON = {"content-type": "application/json"}
+
+
+async def perform(hearing: Hearing) -> Answer:
+    """One step of an export."""
+    request, exports = hearing.request, hearing.house.exports
+    level = request.type if request.operation == KICK_OFF else None
+    if not exports.levels or (level is not None and level not in exports.levels):
+        raise CallerError(Refusal.NOT_SUPPORTED, "upstream has no such export")
+    return await _STEPS[request.operation, hearing.raw.method](hearing)
+
+
+async def _kick_off(hearing: Hearing) -> Answer:
+    house, request = hearing.house, hearing.request
+    require_async(hearing.raw.headers)
+    given = request.pairs + (
+        export.posted(hearing.raw.body) if hearing.raw.method == "POST" else ()
+    )
+    wish = export.wish_of(given, house.definitions)
+    types = _admitted(hearing, wish)
+    if request.type == export.GROUP:
+        await _require_group(hearing)
+    # Named or narrowed, the types go up, so that upstream exports no more than may leave.
+    every = types == export.types_of(request.type, house.definitions)
+    asked = replace(wish, types=() if every else types)
+    target = "?".join(filter(None, (path_of(request), export.query_of(asked))))
+    url = await house.exports.upstream.kick_off(target, _asking(hearing))
+    own = "?".join(filter(None, (path_of(request), export.query_of(wish))))
+    expires = hearing.now + house.exports.job_s
+    job = Job(_binding(hearing), expires, url, own, types)
+    status = _url(hearing, STATUS_OF_EXPORT, _job=seal_job(job, house.cursor_key, house.nonce()))
+    return Answer(ACCEPTED, {"content-location": status}, b"")
+
+
+def _admitted(hearing: Hearing, wish: export.Wish) -> tuple[str, ...]:
+    """The types that are exported: all that were named, or else those of the level that may be."""
+    named = wish.types
+    if named:
+        _require_admitted(hearing, named)
+        return named
+    every = export.types_of(hearing.request.type, hearing.house.definitions)
+    found = tuple(one for one in every if decide_request(hearing.case, one).permits)
+    if not found:
+        _require_admitted(hearing, every)
+    return found
+
+
+def _require_admitted(hearing: Hearing, types: tuple[str, ...]) -> None:
+    for rtype in types:
+        decision = decide_request(hearing.case, rtype)
+        if not decision.permits:
+            hearing.record.decide(decision)
+            if not hearing.case.closure.complete:
+                raise OwnError("who the caller is could not be looked up")
+            raise CallerError(Refusal.FORBIDDEN, "scope or policy does not cover this export")
+
+
+async def _require_group(hearing: Hearing) -> None:
+    """The Group must be open to the caller, its members apart: whether it exists says nothing of who is in it.
+
+    Were it judged as the record of each of its members, one who opposes would close it, and so be told from one who is no member.
+    """
+    request, case = hearing.request, hearing.case
+    _require_admitted(hearing, (export.GROUP,))
+    body = await hearing.ask(f"{request.type}/{request.id}")
+    [envelope] = hearing.reader.read_all([body])
+    if envelope is None or envelope.reference != f"{request.type}/{request.id}":
+        raise CallerError(Refusal.NOT_FOUND, "the group cannot be read")
+    roster = msgspec.structs.replace(envelope, patients=frozenset(), matter=None)
+    decision = decide_resource(case, roster, Facts(case.closure, hearing.now, {}, {}))
+    if not decision.permits:
+        hearing.record.touch(envelope.reference, "withheld", decision, (), ())
+        raise CallerError(Refusal.NOT_FOUND, "withheld")
+
+
+async def _status(hearing: Hearing) -> Answer:
+    house = hearing.house
+    sealed = export.job_of(hearing.request.pairs)
+    job = _job(hearing, sealed)
+    body = await house.exports.upstream.manifest(job.url, _asking(hearing))
+    if body is None:
+        # Upstream's own words on progress would tell how much there is (T-64).
+        return Answer(ACCEPTED, {"retry-after": str(house.exports.poll_s)}, b"")
+    made = export.manifest_of(body)
+    request = f"{house.public_url}/{job.request}"
+
+    def url_of(rtype: str) -> str:
+        return _url(hearing, FILE_OF_EXPORT, _job=sealed, _type=rtype)
+
+    return Answer(OK, _JSON, export.written(made.instant, request, job.types, url_of))
+
+
+async def _file(hearing: Hearing) -> Answer:
+    """All that upstream has of a type, in one file; warnings stand at its head, for no line could bear them."""
+    house = hearing.house
+    sealed, rtype = export.file_of(hearing.request.pairs)
+    job = _job(hearing, sealed)
+    if rtype not in job.types:
+        raise CallerError(Refusal.NOT_FOUND, "the export has no such file")
+    asking = _asking(hearing)
+    body = await house.exports.upstream.manifest(job.url, asking)
+    if body is None:
+        raise CallerError(Refusal.NOT_FOUND, "the export is under way, and has no files")
+    told = conveyed(hearing.case)
+    lines = lines_of(hearing, export.manifest_of(body).urls(rtype), rtype, told, asking)
+    first = await anext(lines)
+    headers = {"content-type": MEDIA_TYPE, "x-intermediary": house.public_url, **header_of(told)}
+    return Answer(OK, headers, first, lines)
+
+
+async def _cancel(hearing: Hearing) -> Answer:
+    job = _job(hearing, export.job_of(hearing.request.pairs), admitted=False)
+    await hearing.house.exports.upstream.cancel(job.url, _asking(hearing))
+    return Answer(ACCEPTED, {}, b"")
+
+
+def _job(hearing: Hearing, sealed: str, *, admitted: bool = True) -> Job:
+    """The caller's own job; what it holds must still be admitted, unless it is to end."""
+    job = unseal_job(sealed, hearing.house.cursor_key, _binding(hearing), hearing.now)
+    if admitted:
+        _require_admitted(hearing, job.types)
+    return job
+
+
+def _binding(hearing: Hearing) -> str:
+    return binding_of(hearing.case.principal, hearing.record.policy_digest)
+
+
+def _asking(hearing: Hearing) -> Asking:
+    return Asking(hearing.raw.request_id, hearing.authorization)
+
+
+def _url(hearing: Hearing, operation: str, **parameters: str) -> str:
+    path = path_of(FhirRequest(Interaction.EXPORT, operation=operation))
+    return f"{hearing.house.public_url}/{path}?{encode_query(list(parameters.items()))}"
+
+
+_STEPS: Mapping[tuple[str, str], Callable[[Hearing], Awaitable[Answer]]] = {
+    (KICK_OFF, "GET"): _kick_off,
+    (KICK_OFF, "POST"): _kick_off,
+    (STATUS_OF_EXPORT, "GET"): _status,
+    (STATUS_OF_EXPORT, "DELETE"): _cancel,
+    (FILE_OF_EXPORT, "GET"): _file,
+}
+"""What each step is performed by, by operation and method."""

@@ -1,0 +1,115 @@
+"""The lines of an export's file, judged while they stream: decoded, judged in batches, recorded, then given (BULK-1, T-42).
+
+INVARIANT: a line is given only after the journal entry of its batch is durable; each batch is an entry of its own, so that
+no entry grows with the file. The parts in which lines leave are cut by what leaves alone: where a part ends would otherwise
+tell how many hidden lines lie between.
+"""
+
+import itertools
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from proxy.audit.record import standing_of
+from proxy.enforcement.exporting import Asking
+from proxy.enforcement.hearing import OK, Hearing
+from proxy.errors import OwnError, ProxyError
+from proxy.fhir.interaction import Interaction
+from proxy.fhir.ndjson import Lines, require_type
+from proxy.obligations.disclose import Judged
+
+MOST_LINES = 256
+"""Lines that are judged at once, and so the resources that one journal entry names."""
+MOST_BYTES = 1_048_576
+"""Bytes of lines that are gathered at most before they are judged, beside the last of them."""
+PART = 65_536
+"""Bytes of every part that leaves, but the last."""
+
+
+async def lines_of(
+    hearing: Hearing, urls: Sequence[str], rtype: str, told: frozenset[str], asking: Asking
+) -> AsyncGenerator[bytes, None]:
+    """What leaves of some files of upstream, in parts. `told`: the warnings that the reader has been given.
+
+    `ProxyError` where it cannot be had whole, and that is recorded.
+    """
+    places, begun = hearing.house.exports.places, False
+    places.take()
+    try:
+        async with aclosing(_batches(hearing, urls, rtype, asking)) as batches:
+            kept = b""
+            async for batch in batches:
+                kept += await _given(hearing, batch, told)
+                while len(kept) > PART:
+                    yield kept[:PART]
+                    begun, kept = True, kept[PART:]
+            yield kept
+    except ProxyError as error:
+        if begun:
+            await _failed(hearing, error)
+        raise
+    finally:
+        places.give_back()
+
+
+async def _batches(
+    hearing: Hearing, urls: Sequence[str], rtype: str, asking: Asking
+) -> AsyncGenerator[list[bytes], None]:
+    """The lines of all files, in batches; the last may be empty, so that an empty file is recorded as one."""
+    exports, batch, size = hearing.house.exports, list[bytes](), 0
+    for url in urls:
+        lines = Lines(exports.line_bytes)
+        async with aclosing(exports.upstream.pieces(url, asking)) as pieces:
+            async for piece in pieces:
+                for line in lines.fed(piece):
+                    require_type(line, rtype)
+                    batch.append(line)
+                    size += len(line)
+                    if len(batch) >= MOST_LINES or size >= MOST_BYTES:
+                        yield batch
+                        batch, size = [], 0
+        for line in lines.last():
+            require_type(line, rtype)
+            batch.append(line)
+    yield batch
+
+
+async def _given(hearing: Hearing, batch: Sequence[bytes], told: frozenset[str]) -> bytes:
+    """What leaves of a batch, once that is recorded."""
+    now = await renewed(hearing)
+    judged = await now.judge(batch)
+    for one in judged:
+        if not _leaves(one):
+            now.withhold(one)
+    leaving = now.disclose_all([one for one in judged if _leaves(one)])
+    if not now.record.warned <= told:
+        raise OwnError("a line calls for a warning that the file was not begun with")
+    await now.house.journal.record(now.record.entry(OK))
+    return b"".join(itertools.chain.from_iterable((bytes(body), b"\n") for body in leaving))
+
+
+def _leaves(one: Judged) -> bool:
+    return one.permitted and one.envelope is not None and bool(one.envelope.id)
+
+
+async def renewed(hearing: Hearing) -> Hearing:
+    """The same request now: the instant, the facts and the caller's case of this moment, and a record of its own."""
+    house, case = hearing.house, hearing.case
+    record = house.record_of(hearing.raw)
+    if record.recorded - hearing.now > house.exports.file_s:
+        raise OwnError("a file of an export takes longer than export.file_s")
+    record.request, record.principal = hearing.request, case.principal
+    closure = await house.facts.closure(case.principal, record.find)
+    opened = house.cases.open(
+        case.compiled, case.principal, closure, Interaction.EXPORT.value, case.zone, record.recorded
+    )
+    record.standing = standing_of(opened)
+    return replace(hearing, record=record, case=opened, facts={})
+
+
+async def _failed(hearing: Hearing, error: ProxyError) -> None:
+    """Records that a file broke off; where nothing of it has left yet, the request's own entry says so."""
+    record = hearing.house.record_of(hearing.raw)
+    record.request, record.principal = hearing.request, hearing.case.principal
+    record.error = error
+    await hearing.house.journal.record(record.entry(503))
