@@ -19,6 +19,10 @@ Constraint = tuple[str, str]
 _KINDS = frozenset({"token", "reference"})
 _CODES = ("code", "value")
 """Where Coding, and Identifier or ContactPoint, have the value of a token."""
+_CHOICES = frozenset(
+    {"Boolean", "Code", "CodeableConcept", "Coding", "ContactPoint", "Id", "Identifier", "Reference", "String", "Uri"}
+)  # fmt: skip
+"""Types of a choice that a token or reference is read of; `statusReason` is no choice of `status` but another element."""
 
 
 class Condition(NamedTuple):
@@ -76,9 +80,7 @@ def _at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
     elif isinstance(node, dict):
         step, rest = path[0], path[1:]
         for name, below in node.items():
-            if name == step or (
-                name.startswith(step) and name[len(step) : len(step) + 1].isupper()
-            ):
+            if name == step or (name.startswith(step) and name[len(step) :] in _CHOICES):
                 yield from _at(below, rest)
 
 

@@ -48,8 +48,13 @@ def binding_of(payload: Mapping[str, object]) -> Binding | None:
 
 def require_certificate(binding: Binding, request: Request) -> None:
     """Require the client certificate that a token is bound to; CallerError BAD_TOKEN."""
-    if binding.x5t and not hmac.compare_digest(binding.x5t, request.certificate):
+    if binding.x5t and not is_same(binding.x5t, request.certificate):
         raise bad_token("token is bound to another client certificate")
+
+
+def is_same(one: str, other: str) -> bool:
+    """Compare two thumbprints, of which a client may have written one in any letters."""
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 _PORTS = {"http": 80, "https": 443}

@@ -6,7 +6,6 @@ is bound to. The key comes from the proof itself, which is safe here and nowhere
 
 import base64
 import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ import orjson
 from jwt import PyJWS, PyJWTError
 
 from proxy.errors import OwnError
-from proxy.identity.binding import Request, normal_url
+from proxy.identity.binding import Request, is_same, normal_url
 from proxy.identity.jws import bad_token, segments_of, strict_object, unbase64
 from proxy.identity.keys import ASYMMETRIC_ALGORITHMS, PublicKey, public_key_of
 
@@ -99,8 +98,8 @@ def _seconds(claims: Mapping[str, object]) -> float:
 def require_proof(proof: Proof, jkt: str, token: str, request: Request, now: float) -> None:
     """Require that a proof is for this request with this token, by this key, and fresh; CallerError BAD_TOKEN."""
     fitting = {
-        "is signed by another key": hmac.compare_digest(proof.jkt, jkt),
-        "is for another token": hmac.compare_digest(proof.token_hash, hashed(token.encode())),
+        "is signed by another key": is_same(proof.jkt, jkt),
+        "is for another token": is_same(proof.token_hash, hashed(token.encode())),
         "is for another method": proof.method == request.method,
         "is for another URL": normal_url(proof.url) == normal_url(request.url) != "",
         "is not fresh": abs(now - proof.issued) <= MAX_AGE_S,

@@ -155,10 +155,12 @@ async def posted(
         ) as response:
             if response.status != 200:  # noqa: PLR2004
                 raise OSError(f"{whom} answered with status {response.status}")
-            body = await response.content.read(MOST_BYTES)
-            if not response.content.at_eof():
-                raise OSError(f"{whom} answered too much")
-            return body
+            body = bytearray()
+            async for piece in response.content.iter_any():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise OSError(f"{whom} answered too much")
+            return bytes(body)
     except TimeoutError:
         raise OSError(f"{whom} did not answer in time") from None
     except aiohttp.ClientError as error:

@@ -101,3 +101,17 @@ def test_any_tree_is_judged_and_what_is_broken_fulfils_nothing_by_itself(tree: o
     for name, value in (("category", "laboratory"), ("subject", "Patient/p")):
         found = holds(tree, name, value)
         assert not found or value.rpartition("/")[2] in str(tree)
+
+
+@pytest.mark.parametrize(
+    ("rtype", "neighbour", "name", "value"),
+    [
+        ("MedicationRequest", {"status": "stopped", "statusReason": {"coding": [{"code": "active"}]}}, "status", "active"),
+        ("Task", {"status": "draft", "statusReason": {"coding": [{"code": "ready"}]}}, "status", "ready"),
+    ],
+)  # fmt: skip
+def test_an_element_whose_name_begins_alike_is_another(
+    rtype: str, neighbour: dict[str, object], name: str, value: str
+) -> None:
+    assert not holds({"resourceType": rtype, **neighbour}, name, value, rtype)
+    assert holds({"resourceType": rtype, **neighbour, "status": value}, name, value, rtype)

@@ -44,6 +44,8 @@ def test_a_certificate_is_required_by_who_is_bound_to_it() -> None:
     for other in ("", "d"):
         with pytest.raises(CallerError):
             require_certificate(Binding(x5t="c"), Request(certificate=other))
+    with pytest.raises(CallerError):
+        require_certificate(Binding(x5t="é"), Request(certificate="c"))
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ CHANGED = [
     ({"htu": "https://gateway.example.org:8443/fhir/Patient/1"}, "another URL"),
     ({"htu": "no url"}, "another URL"),
     ({"ath": hash_of("another")}, "another token"),
+    ({"ath": "é"}, "another token"),
     ({"iat": NOW - MAX_AGE_S - 1}, "not fresh"),
     ({"iat": NOW + MAX_AGE_S + 1}, "not fresh"),
     ({"iat": "now"}, "`iat`"),

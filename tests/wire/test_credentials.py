@@ -168,3 +168,16 @@ async def test_a_token_endpoint_that_does_not_answer_is_a_failure() -> None:
     async with session_of(1, 1) as session:
         with pytest.raises(OSError, match="token"):
             await token_of(session, "http://127.0.0.1:1/token", {}, {})
+
+
+async def test_an_answer_that_comes_in_pieces_is_whole() -> None:
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "application/json"})
+        await response.prepare(request)
+        for piece in (b'{"access_token":"abc",', b'"token_type":"bearer"', b"}"):
+            await response.write(piece)
+            await asyncio.sleep(0.02)
+        return response
+
+    async with serving(respond) as url, session_of(1, 1) as session:
+        assert (await token_of(session, url, {}, {})).token == "abc"
