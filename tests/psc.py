@@ -139,21 +139,29 @@ def _signed(claims: bytes) -> str:
 
 
 @asynccontextmanager
+async def believing(folder: Path, upstream_url: str, issuer: str) -> AsyncIterator[Stage]:
+    """A gateway whose one issuer has further settings (YAML members, `a: b, c: d`)."""
+    port = free_port()
+    path = configuration(folder, upstream_url, port, 0)
+    path.write_text(path.read_text().replace("jwks: {file", f"{issuer}, jwks: {{file"))
+    gateway = await app.start(settings.load_settings(path, {}), {})
+    journal = sqlite3.connect(folder / "journal.db", isolation_level=None)
+    try:
+        async with aiohttp.ClientSession(auto_decompress=False) as session:
+            yield Stage(gateway, port, session, upstream_url, journal)
+    finally:
+        journal.close()
+        await gateway.close()
+
+
+@asynccontextmanager
 async def psc(
     folder: Path, *resources: Json, cache_s: int = 60, more: str = ""
 ) -> AsyncIterator[Psc]:
     """A gateway in front of the samples and more, whose one issuer is scripted."""
     upstream, provider = Upstream(world_of(bundle(*WORLD, *resources))), Provider()
     async with serving(upstream.respond) as upstream.url, serving(provider.respond) as provider.url:
-        port = free_port()
-        path = configuration(folder, upstream.url, port, 0)
-        told = f'claims: pro-sante-connect, userinfo: {{url: "{provider.url}/userinfo", cache_s: {cache_s}{more}}}'
-        path.write_text(path.read_text().replace("jwks: {file", f"{told}, jwks: {{file"))
-        gateway = await app.start(settings.load_settings(path, {}), {})
-        journal = sqlite3.connect(folder / "journal.db", isolation_level=None)
-        try:
-            async with aiohttp.ClientSession(auto_decompress=False) as session:
-                yield Psc(Stage(gateway, port, session, upstream.url, journal), upstream, provider)
-        finally:
-            journal.close()
-            await gateway.close()
+        userinfo = f'{{url: "{provider.url}/userinfo", cache_s: {cache_s}{more}}}'
+        told = f"claims: pro-sante-connect, userinfo: {userinfo}"
+        async with believing(folder, upstream.url, told) as stage:
+            yield Psc(stage, upstream, provider)

@@ -20,6 +20,7 @@ from proxy.fhir.coding import Identifier
 from proxy.identity import pro_sante_connect, values
 from proxy.identity.choice import Choice
 from proxy.identity.delegation import ACT, delegated
+from proxy.identity.details import overridden
 from proxy.identity.issuer import B2B, BPPC, IUA, ClaimPath, Profile, Requirement
 from proxy.identity.principal import KINDS, Principal, PrincipalKind
 from proxy.identity.scopes import Scopes, parse_scopes
@@ -93,18 +94,20 @@ def _kind_of(principal: Principal, claims_user: bool, profile: Profile) -> Princ
     A client acts for itself if it is registered so, if `sub` is the client (IUA 3.71.4.2.2.1), or if all its scopes are
     `system/` (SMART Backend Services) and nothing names a person or a patient.
     """
+    if principal.client_id in profile.system_clients:
+        # That a token of such a client names a person is a contradiction: then it is nobody in particular.
+        named = claims_user or bool(principal.identifiers) or principal.patient is not None
+        return PrincipalKind.UNKNOWN if named else PrincipalKind.SYSTEM
     if principal.fhir_user is not None:
         return KINDS[principal.fhir_user.partition("/")[0]]
     if claims_user:
         return PrincipalKind.UNKNOWN
     if principal.identifiers:
         return PrincipalKind.PRACTITIONER
-    if principal.client_id in profile.system_clients or principal.subject == principal.client_id:
-        return PrincipalKind.SYSTEM
     levels = {scope.level for scope in principal.scopes.granted}
-    if levels == {"system"} and principal.patient is None:
-        return PrincipalKind.SYSTEM
-    return PrincipalKind.UNKNOWN
+    is_backend = levels == {"system"} and principal.patient is None
+    acts_for_itself = is_backend or principal.subject == principal.client_id
+    return PrincipalKind.SYSTEM if acts_for_itself else PrincipalKind.UNKNOWN
 
 
 def _scopes_in_context(scopes: Scopes, kind: PrincipalKind, patient: str | None) -> Scopes:
@@ -161,7 +164,7 @@ def principal_of(claims: Claims, profile: Profile) -> Principal:
     _require_types(claims.payload)
     if claims.subject in profile.shared_accounts:
         raise values.bad_claim(("sub",), "is that of an account which several persons share")
-    reading = _Reading(claims.payload, profile)
+    reading = _Reading(overridden(claims.payload, profile), profile)
     said = _principal(claims, reading)
     kind = _kind_of(said, bool(reading.every("fhir_user", values.text_of)), profile)
     scopes = _scopes_in_context(said.scopes, kind, said.patient)
