@@ -1,10 +1,13 @@
 """Decides a Binary as the documents that have it as content are decided (Binary.securityContext; standards RW-9, T-78).
 
-Every one of them must be permitted, and to be shown whole: what is redacted in a document may stand in its content. Pure.
+Every one of them must be permitted, and to be shown whole: what is redacted in a document may stand in its content. And so must the
+Binary, as one that is all that a document of it says: whoever may read the documents need not be one who may read contents. Pure.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+
+import msgspec
 
 from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Verdict
 from proxy.decision.terminology import RANK
@@ -18,8 +21,9 @@ _ALTERED = Reason(
 
 
 def decide_held(envelope: Envelope, decide: Callable[[Envelope], Decision]) -> Decision:
-    """The decision on a Binary that documents hold; `decide` judges a document."""
-    decisions = [decide(holder) for holder in envelope.holders]
+    """The decision on a Binary that documents hold; `decide` judges a document, and a Binary that nobody is known to hold."""
+    forms = (*envelope.holders, *(_content(envelope, holder) for holder in envelope.holders))
+    decisions = [decide(one) for one in forms]
     for one in decisions:
         if not one.permits:
             return one
@@ -38,6 +42,13 @@ def decide_held(envelope: Envelope, decide: Callable[[Envelope], Decision]) -> D
         confidentiality=max(
             (one.confidentiality for one in decisions), key=lambda code: RANK.get(code, _LOWEST)
         ),
+    )
+
+
+def _content(envelope: Envelope, holder: Envelope) -> Envelope:
+    """The Binary with all that one of its documents says."""
+    return msgspec.structs.replace(
+        holder.labelled(holder.labels), type=envelope.type, id=envelope.id, holding=envelope.holding
     )
 
 

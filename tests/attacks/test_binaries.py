@@ -64,3 +64,25 @@ async def test_a_binary_is_seen_by_who_sees_every_document_that_holds_it(
             [entry] = stage.entries()
             assert names([entry], "disclosed") == [BINARY]
             assert entry.touched[0].patients == ("Patient/zed",)
+
+
+@pytest.mark.parametrize(
+    ("scope", "seen"),
+    [
+        ("user/DocumentReference.rs user/Binary.rs", True),
+        ("user/DocumentReference.rs user/Binary.rs?_id=b", True),
+        ("user/DocumentReference.rs user/Binary.rs?_id=other", False),
+        ("user/DocumentReference.rs patient/Binary.rs", False),
+        ("user/Binary.rs", False),
+        ("user/DocumentReference.rs?status=superseded user/Binary.rs", False),
+    ],
+)
+async def test_a_binary_is_seen_by_whose_scopes_cover_it_and_its_documents(
+    tmp_path: Path, scope: str, seen: bool
+) -> None:
+    who = {"like": PHYSICIAN, "scope": scope, "patient": "camille"}
+    async with gateway(tmp_path, *ZED, binary(), document("d", BINARY)) as (stage, _):
+        absent = await stage.ask("Binary/no-such", who)
+        reply = await stage.ask(BINARY, who)
+        assert (reply.status == 200) is seen
+        assert seen or (reply.status, reply.body) == (absent.status, absent.body)

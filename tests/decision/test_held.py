@@ -56,3 +56,15 @@ def test_what_is_redacted_in_other_types_hides_no_binary() -> None:
     document = envelope_of({"meta": {"lastUpdated": "of others"}})
     decision = decide_held(envelope_of({}).held_by((document,)), lambda _: DECISIONS["of others"])
     assert decision.permits
+
+
+def test_contents_are_judged_in_their_own_right_too() -> None:
+    def decide(judged: Envelope) -> Decision:
+        assert judged.labels == labels
+        return DECISIONS["deny" if judged.type == "Binary" else "N"]
+
+    document = envelope_of({"meta": {"security": [{"system": "s", "code": "c"}]}})
+    labels = document.labels
+    binary = envelope_of({"resourceType": "Binary", "id": "b"}).held_by((document,))
+    decision = decide_held(binary, decide)
+    assert (decision.permits, decision.reasons) == (False, (NO,))
