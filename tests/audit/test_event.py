@@ -189,6 +189,21 @@ def test_a_search_gives_one_event_for_each_patient_whose_data_left() -> None:
     assert {event["action"] for event in found} == {"E"}
 
 
+def test_a_search_names_whose_resources_it_counted_or_led_through() -> None:
+    touched = (
+        Touched(("Observation/o1", "Observation/o2"), "consulted", ("Patient/p1",)),
+        Touched(("Observation/o3",), "withheld", ("Patient/p2",)),
+    )
+    rest = [
+        event
+        for event in events_of(changed(SEARCH, touched=touched), observer=OBSERVER)
+        if event["type"]["code"] == "rest"
+    ]
+    said = str(rest)
+    assert len(rest) == 1
+    assert ("Patient/p1" in said, "Patient/p2" in said) == (True, False)
+
+
 def test_a_search_that_disclosed_nothing_gives_one_event_without_patient() -> None:
     nothing = changed(SEARCH, touched=(SEARCH.touched[2],))
     (event,) = rest(nothing)

@@ -130,6 +130,18 @@ def test_whoever_must_be_told_is_told_once_a_patient_of_what_really_left() -> No
     )
 
 
+def test_whose_resources_were_consulted_is_told_and_a_grant_behind_them_was_used() -> None:
+    kept = record()
+    kept.touch("Observation/1", "consulted", TELLING, ("Patient/a",), ())
+    kept.touch("Observation/2", "consulted", UNDER, ("Patient/b",), ())
+    kept.touch("Observation/3", "consulted", WARNING, ("Patient/c",), ())
+    kept.touch("Observation/4", "withheld", UNDER, ("Patient/d",), ())
+    told = {(one.recipient, one.patient) for one in kept.entry(200).notices}
+    assert {("patient", "Patient/a"), ("patient", GRANT.patient)} <= told
+    assert kept.used == (GRANT,)
+    assert kept.entry(200).warnings == ()  # they did not leave
+
+
 def test_an_answer_that_was_not_given_tells_nobody() -> None:
     kept = record()
     kept.touch("Patient/a", "disclosed", TELLING, ("Patient/a",), ())

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from proxy.audit.entry import Judged, Touched
 from proxy.audit.event import events_of
 from proxy.audit.report import access_report, concerns, export
@@ -71,6 +73,17 @@ def test_an_export_is_one_event_a_line() -> None:
 
 def test_an_export_can_be_r5() -> None:
     assert b'"category"' in next(export([READ], OBSERVER, "5.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("more", "reported"), [("withheld", "consulted"), ("redacted", "redacted")]
+)
+def test_what_was_consulted_is_reported_unless_something_left(more: str, reported: str) -> None:
+    touched = tuple(
+        Touched(("Observation/o1",), one, ("Patient/p1",)) for one in ("consulted", more)
+    )
+    (access,) = access_report([changed(READ, touched=touched)], "Patient/p1")
+    assert access.outcome == reported
 
 
 def test_what_a_reviewer_was_told_is_reported_as_such() -> None:

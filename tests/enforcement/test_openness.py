@@ -38,6 +38,14 @@ NAMED = [
     ("Patient?identifier=urn:x|p1", set()),
     ("Patient?name=Patient/p1", set()),
     ("Patient", set()),
+    ("Observation?patient._id=p1", {"Patient/p1"}),
+    ("Observation?encounter.patient=p1,p2", {"Patient/p1", "Patient/p2"}),
+    ("Practitioner?_has:Observation:performer:patient=p1", {"Patient/p1"}),
+    (
+        "Patient?_has:Observation:patient:encounter.subject=Patient/p2&_id=p1",
+        {"Patient/p1", "Patient/p2"},
+    ),
+    ("Observation?patient.name=p1", set()),
 ]
 
 

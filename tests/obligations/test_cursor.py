@@ -43,6 +43,7 @@ CURSORS = st.builds(
     skip=st.integers(0, 2**63 - 1),
     path=st.text(),
     query=st.text(),
+    total=st.integers(-1, 2**31),
 )
 
 

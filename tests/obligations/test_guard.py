@@ -49,6 +49,17 @@ REFUSED = [
     ("Observation?patient=Patient/p", "Observation.subject"),
     ("Observation?_include=Observation:subject", "Observation.subject"),
     ("Patient?_revinclude=Observation:subject", "Observation.subject"),
+    ("Observation?patient.birthdate=1970", "Patient.birthDate"),
+    ("Observation?patient.birthdate=1970", "Observation.subject"),
+    ("Observation?subject.name=a", "Location.name"),
+    ("Observation?encounter.patient.name=a", "Patient.name"),
+    ("Observation?encounter.patient.name=a", "Encounter.subject"),
+    ("Patient?_has:Observation:patient:code=a", "Observation.code"),
+    ("Patient?_has:Observation:patient:code=a", "Observation.subject"),
+    ("Patient?_has:Encounter:patient:_has:Observation:encounter:code=a", "Observation.encounter"),
+    ("Patient?_has:Observation:patient:performer:Practitioner.name=a", "Practitioner.name"),
+    ("Observation?patient.general-practitioner:identifier=a", "Practitioner.identifier"),
+    ("Patient?birthdate=1970&_summary=count", "Patient.birthDate"),
 ]  # fmt: skip
 
 
@@ -68,6 +79,11 @@ PASSED = [
     ("Patient?_count=3", "Patient.name"),
     ("Observation?_include=Observation:performer", "Observation.subject"),
     ("Observation?value-quantity=1", "Observation.component.value"),
+    ("Observation?patient.name=a", "Patient.birthDate"),
+    ("Observation?patient.name=a", "Practitioner.name"),
+    ("Patient?_has:Observation:patient:code=a", "Observation.value"),
+    ("Patient?_has:Observation:patient:code=a", "Patient.name"),
+    ("Patient?_elements=name&_summary=false", "Patient.name"),
 ]
 
 
