@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from proxy.enforcement.several import LEAST_ASKED
 from proxy.sandbox.samples import load_samples
-from tests.stage import Json, Reply, Stage, Upstream, bundle, serving, staged, world_of
+from tests.stage import Json, Reply, Stage, Upstream, bundle, names, serving, staged, world_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PHYSICIAN = "care-team-physician"
@@ -104,3 +104,53 @@ async def test_a_search_by_post_pages_by_get(scene: Scene) -> None:
     following = await scene.stage.ask(posted.next, PHYSICIAN)
     gotten = await pages(scene.stage, "Observation?patient=camille&_count=3")
     assert (posted.ids, following.ids) == (gotten[0].ids, gotten[1].ids)
+
+
+COUNTED = ["Observation?patient=susan", "Condition?patient=susan,marcel", "Observation", "Patient", "DocumentReference?status=current",
+    "Observation?patient.gender=female", "Patient?_has:Observation:patient:status=final"]  # fmt: skip
+
+
+@pytest.mark.parametrize("who", [PHYSICIAN, "care-team-nurse", "psychiatrist", "patient"])
+@pytest.mark.parametrize("target", COUNTED)
+async def test_a_count_is_the_number_of_entries_over_all_pages(
+    scene: Scene, target: str, who: str
+) -> None:
+    joint = "&" if "?" in target else "?"
+    number = len([one for page in await pages(scene.stage, f"{target}{joint}_count=4", who) for one in page.ids])  # fmt: skip
+    for asked in ("_summary=count", "_count=0", "_total=accurate"):
+        counted = await scene.stage.ask(f"{target}{joint}{asked}", who)
+        assert counted.json["total"] == number
+    assert number or who == "patient"
+
+
+async def test_a_total_that_was_counted_stands_on_every_page(scene: Scene) -> None:
+    found = await pages(scene.stage, "Observation?patient=susan&_count=1&_total=accurate")
+    assert [page.json["total"] for page in found] == [3, 3, 3]
+    assert found[0].json["link"][0]["url"].endswith("_total=accurate")
+
+
+async def test_a_count_says_so_in_the_journal(scene: Scene) -> None:
+    scene.stage.entries()
+    await scene.stage.ask("Observation?patient=susan&_summary=count", PHYSICIAN)
+    [entry] = scene.stage.entries()
+    assert sorted(names([entry], "consulted")) == [
+        "Observation/susan-bp-1", "Observation/susan-bp-2", "Observation/susan-hemoglobin",
+    ]  # fmt: skip
+    assert len(names([entry], "withheld")) == 3
+
+
+@pytest.mark.parametrize("asked", ["_elements=code", "_summary=text", "_summary=true"])
+async def test_each_version_of_a_history_is_cut(scene: Scene, asked: str) -> None:
+    found = await scene.stage.ask(f"Observation/o/_history?{asked}", PHYSICIAN)
+    whole = [entry["resource"] for entry in found.json["entry"] if "resource" in entry]
+    assert len(whole) == 7
+    assert all("subject" not in one or asked == "_summary=true" for one in whole)
+    assert {one["meta"]["tag"][-1]["code"] for one in whole} == {"SUBSETTED"}
+    assert [one["status"] for one in whole] == ["final"] * 7
+
+
+async def test_what_is_included_stays_whole_beside_elements(scene: Scene) -> None:
+    target = "Observation?_id=susan-hemoglobin&_include=Observation:subject&_elements=code"
+    match, included = [entry["resource"] for entry in (await scene.stage.ask(target, PHYSICIAN)).json["entry"]]  # fmt: skip
+    assert set(match) == {"resourceType", "id", "meta", "status", "code"}
+    assert (included["resourceType"], "birthDate" in included) == ("Patient", True)
