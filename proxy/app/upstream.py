@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 
+import aiohttp
 import msgspec
 
 from proxy.app.callers import Outside
@@ -67,17 +68,6 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     looking_up = Reach(url, for_facts, upstream.max_body_bytes)
     reader = UpstreamReader(UpstreamClient(lookups, looking_up), url, settings.facts.max_pages)
 
-    async def fetch(address: str) -> bytes:
-        return await fetch_json(lookups, address, _MAX_JWKS)
-
-    async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
-        return await posted(lookups, address, form, headers, "it")
-
-    async def userinfo(address: str, token: str) -> bytes:
-        return await userinfo_of(lookups, address, token)
-
-    outside = Outside(fetch, post, userinfo)
-
     def written(repository: str, rtype: str) -> Send:
         # Our credentials for upstream are for upstream, not for whoever keeps the audit.
         ours = for_facts if repository == url else Fixed()
@@ -93,7 +83,20 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
 
     bulk = BulkClient(data, reach, upstream.timeout_s)
     client = UpstreamClient(data, reach)
+    outside = _outside(lookups)
     return Wires(url, client, reader, outside, sender, written, hook, bulk, passage)
+
+
+def _outside(session: aiohttp.ClientSession) -> Outside:
+    """How issuers are reached: with none of our credentials for upstream."""
+
+    async def fetch(address: str) -> bytes:
+        return await fetch_json(session, address, _MAX_JWKS)
+
+    async def post(address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        return await posted(session, address, form, headers, "it")
+
+    return Outside(fetch, post, partial(userinfo_of, session))
 
 
 async def definitions_for(settings: Settings, client: UpstreamClient) -> Definitions:

@@ -132,21 +132,11 @@ def open_case(
         permits, denies = standing[Effect.PERMIT], standing[Effect.DENY]
         since, until = (-inf, inf) if now is None else span_of(compiled.campaigns, now, zone)
         return Case(
-            compiled,
-            principal,
-            closure,
-            interaction,
-            purposes,
-            permits,
-            denies,
-            zone,
-            now,
-            since,
-            until,
-        )
+            compiled, principal, closure, interaction, purposes, permits, denies, zone, now, since, until,
+        )  # fmt: skip
 
     case = opened(compiled.rules, purposes)
-    if principal.delegator is not None or principal.on_behalf_of is not None:
+    if principal.acts_for_another:
         return _for_another(case)
     if emergency is None or interaction in NAMED_ONLY or not serves(purposes):
         return case

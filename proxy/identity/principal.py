@@ -83,6 +83,11 @@ class Principal:
     """Why nobody can be told to make the request, though the token is good; such a principal may do nothing."""
 
     @property
+    def acts_for_another(self) -> bool:
+        """Whether the request is made on behalf of somebody else, known or not."""
+        return self.delegator is not None or self.on_behalf_of is not None
+
+    @property
     def organizations(self) -> frozenset[Identifier]:
         """Every identifier of the organisation that is named, and of whom its place belongs to."""
         named = frozenset({self.organization} if self.organization else ())
