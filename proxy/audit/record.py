@@ -3,6 +3,7 @@
 The one mutable value of the flow. Nothing is taken away from it: a failure half-way leaves what was known (BALP-16).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -47,6 +48,14 @@ _Fate: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], int]
 
 
 NO_STANDING = Standing()
+
+_ASKED_BY_BODY = re.compile(r"/(?:_search|\$[A-Za-z-]+)\Z")
+"""Paths at which a body is part of the question. Any other body is a resource: patient data, which the journal does not keep."""
+
+
+def words_of(raw: RawRequest) -> str:
+    """The body of a request as the journal keeps it."""
+    return raw.body[:LONGEST_TARGET].decode("utf-8", "backslashreplace")
 
 
 @dataclass(slots=True)
@@ -169,7 +178,7 @@ class Record:
             type=request.type if request else "",
             resource_id=request.id if request else "",
             version=request.version if request else "",
-            form=raw.body[:LONGEST_TARGET].decode("utf-8", "backslashreplace"),
+            form=words_of(raw) if _ASKED_BY_BODY.search(raw.target.partition("?")[0]) else "",
             accept=raw.headers.get("accept", "")[:256],
             peer=raw.peer,
             actor=actor_of(self.principal),

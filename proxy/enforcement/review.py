@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from proxy.audit.entry import Entry
-from proxy.audit.record import Record
+from proxy.audit.record import Record, words_of
 from proxy.enforcement import authzen, cds_hooks, review_queue
 from proxy.enforcement.consultation import (
     JSON,
@@ -85,7 +85,7 @@ class Review:
         """One request, one answer, one journal entry. `OwnError` only when the journal cannot hold the entry."""
         house = self._house
         record = house.record_of(raw)
-        form: str | None = None
+        form = words_of(raw)
         try:
             told = await self._told(raw, record)
             given = Answer(200, {"content-type": JSON}, orjson.dumps(told.body))
@@ -110,7 +110,6 @@ class Review:
         return await consult(Desk(self._house, self._suppose, record), raw)
 
 
-def _entry(record: Record, status: int, form: str | None) -> Entry:
+def _entry(record: Record, status: int, form: str) -> Entry:
     """The journal entry; what was asked is kept as it was understood, or else as it came."""
-    entry = msgspec.structs.replace(record.entry(status), interaction="operation")
-    return entry if form is None else msgspec.structs.replace(entry, form=form)
+    return msgspec.structs.replace(record.entry(status), interaction="operation", form=form)

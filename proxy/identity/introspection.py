@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.errors import CallerError, OwnError
+from proxy.identity.binding import binding_of
 from proxy.identity.claims import Claims, claims_of
 from proxy.identity.issuer import Issuer
 from proxy.identity.jws import (
@@ -67,5 +68,8 @@ def _refuse_other_kinds(payload: Mapping[str, object]) -> None:
     kind = payload.get("token_type", "bearer")
     if not isinstance(kind, str) or kind.lower() not in _TOKEN_TYPES:
         raise bad_token("token is not of type Bearer or DPoP")
+    binding = binding_of(payload)
+    if kind.lower() == "dpop" and not (binding and binding.jkt):
+        raise bad_token("token is of type DPoP and bound to no key")
     if "scope" not in payload:
         raise bad_token("claim `scope` is required")

@@ -218,3 +218,17 @@ async def test_the_break_glass_ceremony_is_the_gateways_own(
     assert asked <= {"Practitioner", "PractitionerRole", "Organization"}  # who the caller is
     [entry] = stage.entries()
     assert (entry.status, entry.would) == (400, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("PUT", "Observation/o"), ("POST", "Observation"), ("POST", ""), ("PATCH", "Observation/o")],
+)
+async def test_what_is_written_does_not_stand_in_the_journal(
+    stage: Stage, method: str, target: str
+) -> None:
+    body = b'{"resourceType":"Observation","valueString":"CANARY"}'
+    kind = {"Content-Type": "application/fhir+json"}
+    await stage.ask(target, "care-team-physician", method, kind, body)
+    [entry] = stage.entries()
+    assert "CANARY" not in str(entry)

@@ -69,6 +69,8 @@ REFUSED = [
     {"sub": None, "client_id": None},
     {"token_type": "refresh_token"},
     {"token_type": 7},
+    {"token_type": "DPoP"},
+    {"token_type": "dpop", "cnf": {"x5t#S256": "c"}},
     {"typ": "Refresh"},
     {"token_use": "id"},
     {"at_hash": "x"},
@@ -90,7 +92,7 @@ def test_the_operator_may_do_without_an_audience_but_not_with_a_wrong_one() -> N
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "DPoP", None])
 def test_access_tokens_are_of_two_types(kind: str | None) -> None:
-    read({"token_type": kind})
+    read({"token_type": kind, "cnf": {"jkt": "k"} if kind == "DPoP" else None})
 
 
 @pytest.mark.parametrize(
