@@ -15,7 +15,7 @@ from typing import NamedTuple
 from proxy.decision.decide import decide_request
 from proxy.enforcement.emergency import is_trusted
 from proxy.enforcement.hearing import Hearing
-from proxy.enforcement.matching import MOST_ASKED, Tie, consulted, target_of
+from proxy.enforcement.matching import MOST_ASKED, Tie, consulted, matching, source_of, target_of
 from proxy.errors import CallerError, OwnError, Refusal
 from proxy.fhir.chains import joining
 from proxy.fhir.interaction import FhirRequest, Link, SearchParameter
@@ -81,7 +81,8 @@ async def _reached(hearing: Hearing, link: Link) -> frozenset[str]:
         if resolved is None:
             continue
         start = Position(target_of(search, resolved.request, MOST_ASKED))
-        async with aclosing(consulted(search, start, resolved.ties, most)) as found:
+        source = source_of(search, "searchset", matching(search, resolved.ties))
+        async with aclosing(consulted(search, start, source, most)) as found:
             async for one in found:
                 reached.update(_led_to(hearing, link, one))
                 if len(reached) > most:

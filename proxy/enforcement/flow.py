@@ -1,6 +1,7 @@
 """The flow of one request, top to bottom: understand, identify, open the case, perform, record (architecture §2)."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
@@ -164,7 +165,7 @@ class Enforcement:
 
     def _continued(self, request: FhirRequest, start: Cursor) -> FhirRequest:
         """The request that a page link continues, understood anew."""
-        bare = FhirRequest(request.interaction, request.type, request.id, head=request.head)
+        bare = replace(request, cursor="")
         return with_parameters(
             bare, pairs_of(start.query), self._house.definitions, self._house.public_url
         )

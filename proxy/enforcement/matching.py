@@ -128,10 +128,9 @@ def _is_tied(one: Judged, ties: Iterable[Tie], hearing: Hearing) -> bool:
 
 
 async def consulted(
-    hearing: Hearing, start: Position, ties: tuple[Tie, ...], most: int
+    hearing: Hearing, start: Position, source: Source, most: int
 ) -> AsyncGenerator[Judged, None]:
     """Every visible match from `start` on, written down as consulted; `TOO_COSTLY` beyond `most` of them."""
-    source = source_of(hearing, "searchset", matching(hearing, ties))
     seen = 0
     async with aclosing(visible(start, source)) as found:
         async for one in found:

@@ -5,7 +5,7 @@ Laws:
 - The path is a plain grammar in visible ASCII without any percent sign: nothing is decoded, so that no other
   hop can decode it differently (threats T-129 to T-134).
 - A path of `SERVED` asked with another method is METHOD (405). A path of `UNSERVED`, whatever the method, is
-  NOT_SUPPORTED (501): batch, operations, GraphQL, compartments, history and search above one type. Any other
+  NOT_SUPPORTED (501): batch, operations, GraphQL, compartments of other types, history and search above one type. Any other
   path, an unknown type and an id that cannot exist are NOT_FOUND (404). A method that FHIR does not use is METHOD.
 """
 
@@ -88,6 +88,8 @@ class FhirRequest:
     type: str = ""
     id: str = ""
     version: str = ""
+    compartment: str = ""
+    """The patient (`Patient/x`) whose compartment is searched."""
     parameters: tuple[SearchParameter, ...] = ()
     includes: tuple[SearchParameter, ...] = ()
     """`_include` and `_revinclude`, values `Source:param[:Target]`."""
@@ -139,6 +141,7 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9_.$*~-]+)+")
 _DOTS = re.compile(r"\.+")
 _TYPE = "[A-Z][A-Za-z]{0,63}"
 _ID = r"[A-Za-z0-9.-]{1,64}"
+_COMPARTMENT = f"/(?P<compartment>Patient/{_ID})"
 _INSTANCE = f"/(?P<type>{_TYPE})/(?P<id>{_ID})"
 _READERS = ("GET", "HEAD")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -164,6 +167,10 @@ SERVED = (
     _Route(Interaction.HISTORY_INSTANCE, _READERS, re.compile(f"{_INSTANCE}/_history")),
     _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})")),
     _Route(Interaction.SEARCH_TYPE, ("POST",), re.compile(f"/(?P<type>{_TYPE})/_search")),
+    _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"{_COMPARTMENT}/(?P<type>{_TYPE})")),
+    _Route(
+        Interaction.SEARCH_TYPE, ("POST",), re.compile(f"{_COMPARTMENT}/(?P<type>{_TYPE})/_search")
+    ),
     _Route(
         Interaction.OPERATION,
         ("POST",),
@@ -186,7 +193,7 @@ UNSERVED = re.compile(
             "(?:/_search|/_history)?",  # the base itself: batch, transaction, system search and history
             f"/{_TYPE}/_history",
             rf"(?:/{_TYPE}(?:/{_ID}(?:/_history/{_ID})?)?)?/\$[A-Za-z-]+",  # operations, $graphql
-            rf"/{_TYPE}/{_ID}/(?:\*|{_TYPE}(?:/_search)?)",  # compartments
+            rf"/{_TYPE}/{_ID}/(?:\*|{_TYPE}(?:/_search)?)",  # compartments, but for types in that of a patient
         )
     )
 )
@@ -271,6 +278,7 @@ def _request_of(
         route.interaction,
         type=parts.get("type") or parts.get("group") or "",
         id=parts.get("id") or "",
+        compartment=parts.get("compartment") or "",
         version=parts.get("version", ""),
         head=method == "HEAD",
         operation=parts.get("operation", ""),
@@ -279,7 +287,7 @@ def _request_of(
 
 def path_of(request: FhirRequest) -> str:
     """Write the path of a request below a FHIR base, without a leading slash."""
-    instance = "/".join(filter(None, (request.type, request.id)))
+    instance = "/".join(filter(None, (request.compartment, request.type, request.id)))
     match request.interaction:
         case Interaction.CAPABILITIES:
             return "metadata"

@@ -25,6 +25,7 @@ from proxy.fhir.interaction import (
     path_of,
     split_target,
 )
+from proxy.fhir.membership import require_searchable
 from proxy.fhir.parameters import MAX_VALUES, filter_of, searchable, targets_of
 
 __all__ = [
@@ -57,7 +58,9 @@ def request_of(
     _, text = split_target(raw.target)
     if request.interaction is Interaction.EXPORT:
         return replace(request, pairs=pairs_of(raw, text))
-    return with_parameters(request, pairs_of(raw, text), definitions, public_url)
+    understood = with_parameters(request, pairs_of(raw, text), definitions, public_url)
+    require_searchable(understood, definitions)
+    return understood
 
 
 def with_parameters(

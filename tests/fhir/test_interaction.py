@@ -38,6 +38,10 @@ SERVED = [
     ("/Patient/P1/_history/3", FhirRequest(Interaction.VREAD, "Patient", "P1", "3")),
     ("/Patient/P1/_history", FhirRequest(Interaction.HISTORY_INSTANCE, "Patient", "P1")),
     ("/Observation", FhirRequest(Interaction.SEARCH_TYPE, "Observation")),
+    (
+        "/Patient/P1/Observation",
+        FhirRequest(Interaction.SEARCH_TYPE, "Observation", compartment="Patient/P1"),
+    ),
     ("/Observation?code=x", FhirRequest(Interaction.SEARCH_TYPE, "Observation")),
 ]
 
@@ -118,7 +122,7 @@ NOT_SUPPORTED = [
     ("GET", "/_search"), ("GET", "/_history"), ("GET", "/Patient/_history"), ("GET", "/Patient/P1/$export"),
     ("POST", "/$graphql"), ("GET", "/Patient/$everything"), ("GET", "/Patient/P1/$everything"),
     ("GET", "/Patient/P1/$EVERYTHING"), ("POST", "/Patient/P1/_history/2/$meta-add"),
-    ("GET", "/Patient/P1/Observation"), ("GET", "/Patient/P1/*"), ("POST", "/Patient/P1/Observation/_search"),
+    ("GET", "/Patient/P1/*"), ("GET", "/Practitioner/P1/Observation"), ("POST", "/Encounter/P1/Observation/_search"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,112 @@
+"""A page as it leaves: its Bundle built anew, sealed links, labels and warnings (https://hl7.org/fhir/R4/http.html#paging)."""
+
+from collections.abc import Mapping, Sequence
+
+from proxy.decision.model import Decision
+from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.matching import OUTCOME
+from proxy.enforcement.single import answer
+from proxy.facts.grant import Grant
+from proxy.fhir.bundle import BundleType, OutEntry, bundle_of, high_water_mark
+from proxy.fhir.coding import Coding
+from proxy.fhir.interaction import Answer, path_of
+from proxy.fhir.query import encode_query
+from proxy.fhir.search import canonical_query
+from proxy.fhir.warning import header_of, outcome_of
+from proxy.obligations.cursor import UNTOLD_TOTAL, Cursor, binding_of, seal
+from proxy.obligations.pages import Candidate, Page, Position, Source, collect
+
+
+def room(hearing: Hearing) -> int:
+    """How many matches the page may hold."""
+    paging = hearing.house.paging
+    return min(hearing.request.count or paging.default_count, paging.max_count)
+
+
+async def page_of(hearing: Hearing, first: str, source: Source) -> Page:
+    """The page that the request asks for: the first one, or the one that its page link leads to."""
+    start = hearing.start
+    at = Position(start.target, start.skip) if start else Position(first)
+    return await collect(at, room(hearing), source)
+
+
+def bundle(hearing: Hearing, bundle_type: BundleType, page: Page, total: int | None) -> Answer:
+    """The Bundle, built anew."""
+    shown = (*page.matches, *page.included)
+    entries = _entries(hearing, shown)
+    header, remarks = _warnings(hearing, bundle_type)
+    body = bundle_of(
+        bundle_type,
+        [*entries, *remarks],
+        public_url=hearing.house.public_url,
+        links=_links(hearing, page, total),
+        total=total,
+        labels=_marks([one.judged.decision for one in shown if one.judged.decision]),
+    )
+    return answer(body, {"x-intermediary": hearing.house.public_url, **header})
+
+
+def _marks(decisions: Sequence[Decision]) -> frozenset[Coding]:
+    """The labels of what holds these resources: the highest confidentiality, and what goes on binding the recipient."""
+    highest = high_water_mark(one.confidentiality for one in decisions)
+    return frozenset(highest).union(*(one.obligations.binds for one in decisions))
+
+
+def _warnings(
+    hearing: Hearing, bundle_type: BundleType
+) -> tuple[Mapping[str, str], tuple[OutEntry, ...]]:
+    """What warns with the resources that leave: an entry of a searchset; elsewhere a header (bdl-2: a history has no `search`)."""
+    warned = hearing.record.warned
+    if not warned or bundle_type != "searchset":
+        return header_of(warned), ()
+    return {}, (OutEntry("", outcome_of(warned), OUTCOME),)
+
+
+def _entries(hearing: Hearing, shown: Sequence[Candidate]) -> list[OutEntry]:
+    """What leaves of each candidate; a deletion holds nothing to disclose."""
+    here = f"{hearing.request.type}/{hearing.request.id}"
+    kept = [one for one in shown if one.judged.envelope is not None]
+    bodies = iter(hearing.disclose_all([one.judged for one in kept]))
+    return [
+        OutEntry(envelope.reference, next(bodies), one.mode, envelope.version)
+        if (envelope := one.judged.envelope) is not None
+        else OutEntry(here, b"", deleted=True)
+        for one in shown
+    ]
+
+
+def _links(hearing: Hearing, page: Page, total: int | None) -> list[tuple[str, str]]:
+    """Self and next; both name the gateway, and upstream's own page link is sealed inside."""
+    public_url = hearing.house.public_url
+    links = [("self", f"{public_url}/{hearing.self_target}")]
+    if page.following:
+        links.append(
+            (
+                "next",
+                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, page.following, total)}",
+            )
+        )
+    return links
+
+
+def _sealed(hearing: Hearing, page: Page, following: Position, total: int | None) -> str:
+    """The link to what follows. INVARIANT: it does not outlive a break-glass grant that a page so far needed."""
+    house, request = hearing.house, hearing.request
+    held = {grant.id for grant in _grants_of(page) if not grant.trusted}
+    cursor = Cursor(
+        binding=binding_of(hearing.case.principal, hearing.case.compiled.policies.digest),
+        expires=hearing.now + house.paging.ttl_s,
+        target=following.target,
+        skip=following.skip,
+        path=path_of(request),
+        query=encode_query(canonical_query(request)),
+        grants=tuple(sorted(held.union(hearing.start.grants if hearing.start else ()))),
+        total=UNTOLD_TOTAL if total is None else total,
+    )
+    return seal(cursor, house.cursor_key, house.nonce())
+
+
+def _grants_of(page: Page) -> set[Grant]:
+    """The break-glass grants without which something on the page would not show."""
+    decisions = (one.judged.decision for one in (*page.matches, *page.included))
+    return {grant for decision in decisions if decision for grant in decision.grants}

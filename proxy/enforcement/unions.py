@@ -1,0 +1,114 @@
+"""Unions: several searches of upstream, read one after another as if they were one (compartments, `$everything`).
+
+Laws:
+- A match belongs to one search of the union, however many find it: what is given does not depend on where a page ends.
+- Where a page begins says which search it belongs to, so that a page link leads on in the middle of a union.
+- What upstream finds beside what it was asked for belongs to none (T-23).
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from msgspec import structs
+
+from proxy.errors import UpstreamError
+from proxy.fhir.bundle import NO_RESOURCE, Frame, FrameEntry, Link
+from proxy.fhir.envelope import Resource
+from proxy.fhir.links import page_of
+from proxy.obligations.pages import Sort, Sorted, Source
+
+Keeps = Callable[[Resource], bool]
+
+_MARK = re.compile(r"(.*)[?&]_leg=([0-9]{1,4})", re.DOTALL)
+_MATCH = "match"
+
+
+class Leg(NamedTuple):
+    """One search of a union. `target` is relative to upstream's base; `keeps`: whether a match is this search's to give."""
+
+    target: str
+    sort: Sort
+    keeps: Keeps
+
+
+def beginning(legs: Sequence[Leg]) -> str:
+    """Where the first page of a union begins."""
+    return _marked(legs[0].target, 0)
+
+
+def united(source: Source, legs: Sequence[Leg], ahead: int = 1) -> Source:
+    """The union as one source of pages. `ahead`: searches that are asked at once. Each search may read one page beyond the bound."""
+    union = _Union(source, tuple(legs), max(1, ahead))
+    return replace(source, bound=source.bound + len(legs), fetch=union.fetch, sort=union.sort)
+
+
+@dataclass(slots=True)
+class _Union:
+    """A union while it is read. `at`: the search that the page read last belongs to."""
+
+    source: Source
+    legs: tuple[Leg, ...]
+    ahead: int
+    at: int = 0
+    read: dict[str, tuple[Frame, bytes]] = field(default_factory=dict)
+
+    async def fetch(self, at: str) -> tuple[Frame, bytes]:
+        """A page of the search that is marked; its successor is the next page, or the next search."""
+        target, self.at = _unmarked(at, len(self.legs))
+        frame, body = await self._page(target)
+        following = frame.next()
+        if following is not None:
+            following = _marked(_inside(following, self.source.base), self.at)
+        elif self.at + 1 < len(self.legs):
+            following = _marked(self.legs[self.at + 1].target, self.at + 1)
+        link = () if following is None else (Link("next", _below(self.source.base, following)),)
+        return structs.replace(
+            frame, link=link, entry=tuple(filter(self._keeps, frame.entry))
+        ), body
+
+    async def sort(self, frame: Frame, body: bytes) -> Sorted:
+        """The page read last, judged as its search wants it."""
+        return await self.legs[self.at].sort(frame, body)
+
+    def _keeps(self, entry: FrameEntry) -> bool:
+        mode = (entry.search.mode if entry.search else "") or _MATCH
+        if mode != _MATCH or entry.resource is NO_RESOURCE:
+            return True
+        return self.legs[self.at].keeps(entry.resource)
+
+    async def _page(self, target: str) -> tuple[Frame, bytes]:
+        if target not in self.read:
+            begins = target == self.legs[self.at].target
+            last = self.at + (self.ahead if begins else 1)
+            wanted = [one.target for one in self.legs[self.at + 1 : last]]
+            asked = [target, *wanted]
+            pages = await asyncio.gather(*map(self.source.fetch, asked))
+            self.read = dict(zip(asked, pages, strict=True))
+        return self.read.pop(target)
+
+
+def _marked(target: str, leg: int) -> str:
+    return f"{target}{'&' if '?' in target else '?'}_leg={leg}"
+
+
+def _unmarked(at: str, legs: int) -> tuple[str, int]:
+    """The target as upstream knows it, and the search it belongs to."""
+    found = _MARK.fullmatch(at)
+    if found is None or int(found[2]) >= legs:
+        # Only what was sealed here comes here; another release may have composed the union otherwise.
+        raise UpstreamError("a page link leads to no search of the union")
+    return found[1], int(found[2])
+
+
+def _inside(url: str, base: str) -> str:
+    target = page_of(url, base)
+    if target is None:
+        raise UpstreamError("a page link of upstream leads outside its base")
+    return target
+
+
+def _below(base: str, target: str) -> str:
+    return f"{base}{'' if target[:1] in ('/', '?') else '/'}{target}"

@@ -1,0 +1,175 @@
+"""Unions of searches, over random contents: each match once, in order, wherever a page ends."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.enforcement.unions import Leg, beginning, united
+from proxy.errors import OwnError, UpstreamError
+from proxy.fhir.bundle import EntrySearch, Frame, FrameEntry, Link
+from proxy.fhir.envelope import Resource
+from proxy.obligations.disclose import Judged
+from proxy.obligations.pages import Candidate, Position, Sort, Sorted, Source, collect, visible
+
+BASE = "http://upstream.example.org/fhir"
+Found = list[list[int]]
+"""Matches of one search, page by page."""
+
+
+class Server:
+    """Upstream: searches `s0`, `s1` ... of several pages; keeps what it was asked."""
+
+    def __init__(self, searches: Sequence[Found]) -> None:
+        self.searches = searches
+        self.asked: list[str] = []
+
+    async def fetch(self, at: str) -> tuple[Frame, bytes]:
+        name, _, page = at.removeprefix("/").partition("?page=")
+        self.asked.append(at)
+        pages = self.searches[int(name[1:])] or [[]]
+        number = int(page or 0)
+        link = [Link("next", f"{BASE}/{name}?page={number + 1}")] if number + 1 < len(pages) else []
+        entries = [FrameEntry(raw(one), EntrySearch("match")) for one in pages[number]]
+        return Frame("Bundle", "searchset", link, entries), b""
+
+    def source(self, bound: int = 1000) -> Source:
+        return Source(bound, BASE, self.fetch, sorted_by("none"))
+
+
+def raw(number: int) -> msgspec.Raw:
+    return msgspec.Raw(str(number).encode())
+
+
+def sorted_by(name: str) -> Sort:
+    async def sort(frame: Frame, _: bytes) -> Sorted:
+        keys = (bytes(entry.resource).decode() for entry in frame.entry)
+        nothing = Judged(b"", None, None)
+        return [Candidate(key, nothing, visible=True, mode=name) for key in keys], []
+
+    return sort
+
+
+def legs_of(searches: Sequence[Found]) -> list[Leg]:
+    """Each search gives what no earlier one finds."""
+
+    def keeps(number: int) -> Callable[[Resource], bool]:
+        earlier = {one for search in searches[:number] for page in search for one in page}
+        return lambda one: int(bytes(one)) not in earlier
+
+    return [Leg(f"s{n}", sorted_by(f"s{n}"), keeps(n)) for n in range(len(searches))]
+
+
+def expected(searches: Sequence[Found]) -> list[str]:
+    flat = [one for search in searches for page in search for one in page]
+    return [str(one) for one in dict.fromkeys(flat)]
+
+
+def paged(found: list[int], sizes: list[int]) -> Found:
+    """The matches of a search on pages of these sizes, the rest on a last one."""
+    pages, at = [], 0
+    for size in sizes:
+        pages.append(found[at : at + size])
+        at += size
+    return [*pages, found[at:]]
+
+
+SEARCHES = st.lists(
+    st.builds(
+        paged,
+        st.lists(st.integers(0, 12), unique=True, max_size=9),
+        st.lists(st.integers(0, 4), max_size=3),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(SEARCHES, st.integers(1, 6))
+async def test_a_union_gives_each_match_once_in_the_order_of_its_searches(
+    searches: list[Found], ahead: int
+) -> None:
+    legs = legs_of(searches)
+    source = united(Server(searches).source(), legs, ahead)
+    found = [one.key async for one in visible(Position(beginning(legs)), source)]
+    assert found == expected(searches)
+
+
+@given(SEARCHES, st.integers(1, 4), st.integers(1, 4))
+async def test_pages_of_a_union_hold_together_what_one_page_would(
+    searches: list[Found], count: int, ahead: int
+) -> None:
+    legs = legs_of(searches)
+    at: Position | None = Position(beginning(legs))
+    found: list[str] = []
+    while at is not None:
+        page = await collect(at, count, united(Server(searches).source(), legs, ahead))
+        assert len(page.matches) <= count
+        found += [one.key for one in page.matches]
+        at = page.following
+    assert found == expected(searches)
+
+
+@given(SEARCHES)
+async def test_upstream_never_hears_of_the_union(searches: list[Found]) -> None:
+    server, legs = Server(searches), legs_of(searches)
+    async for _ in visible(Position(beginning(legs)), united(server.source(), legs)):
+        pass
+    assert not any("_leg" in one for one in server.asked)
+
+
+async def test_each_search_is_judged_by_its_own() -> None:
+    legs = legs_of([[[1]], [[2]]])
+    source = united(Server([[[1]], [[2]]]).source(), legs)
+    found = [one.mode async for one in visible(Position(beginning(legs)), source)]
+    assert found == ["s0", "s1"]
+
+
+async def test_what_is_included_is_no_match_that_could_belong_elsewhere() -> None:
+    class Including(Server):
+        async def fetch(self, at: str) -> tuple[Frame, bytes]:
+            frame, body = await super().fetch(at)
+            entry = [FrameEntry(raw(1), EntrySearch("include"))]
+            return msgspec.structs.replace(frame, entry=entry), body
+
+    legs = legs_of([[[1]], [[1]]])
+    union = united(Including([[[1]], [[1]]]).source(), legs)
+    frame, _ = await union.fetch("s1?_leg=1")
+    assert len(frame.entry) == 1
+
+
+@pytest.mark.parametrize("at", ["s0", "s0?_leg=2", "s0?_leg=", "s0?_leg=x", "", "s0?_leg=99999"])
+async def test_a_place_outside_the_union_is_refused(at: str) -> None:
+    legs = legs_of([[[1]], [[2]]])
+    with pytest.raises(UpstreamError):
+        await united(Server([[[1]], [[2]]]).source(), legs).fetch(at)
+
+
+async def test_a_page_link_that_leads_outside_upstream_is_not_followed() -> None:
+    class Elsewhere(Server):
+        async def fetch(self, at: str) -> tuple[Frame, bytes]:
+            frame, body = await super().fetch(at)
+            return msgspec.structs.replace(frame, link=[Link("next", "http://evil.example/")]), body
+
+    legs = legs_of([[[1]]])
+    with pytest.raises(UpstreamError):
+        await united(Elsewhere([[[1]]]).source(), legs).fetch(beginning(legs))
+
+
+async def test_many_empty_searches_are_no_long_run_of_hidden_pages() -> None:
+    nothing: Found = [[]]
+    searches: list[Found] = [*(nothing for _ in range(30)), [[1]]]
+    legs = legs_of(searches)
+    page = await collect(
+        Position(beginning(legs)), 5, united(Server(searches).source(bound=2), legs)
+    )
+    assert [one.key for one in page.matches] == ["1"]
+
+
+async def test_a_search_that_does_not_end_ends_in_an_error() -> None:
+    searches: list[Found] = [[[n] for n in range(20)]]
+    legs = legs_of(searches)
+    with pytest.raises(OwnError):
+        await collect(Position(beginning(legs)), 50, united(Server(searches).source(bound=3), legs))
