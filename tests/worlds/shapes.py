@@ -1,6 +1,7 @@
 """Requests of every shape that callers may try: reads, histories, searches by each kind of parameter, pages, includes."""
 
 from tests.worlds.twins import Shape
+from tests.worlds.wire_shapes import ADDRESSED, HEADED
 
 _IDS = (
     "Patient/camille", "Patient/noe", "Patient/no-such", "Observation/seen-0", "Observation/run-a0",
@@ -162,17 +163,25 @@ _MALFORMED = [
     Shape("Observation/run-a0", accept="application/fhir+xml"),
 ]  # fmt: skip
 
-SHAPES = [
-    *_READS,
-    *_VERSIONS,
-    *_HISTORIES,
-    *_HEADS,
-    *map(Shape, _SEARCHES),
-    *map(Shape, _PAGED),
-    *map(Shape, _CHAINED),
-    *(Shape(f"{base}&_count=2") for base in _CHAINED[:12] if "_count" not in base),
-    *map(Shape, _COUNTED),
-    *map(Shape, _PARTS),
-    *_POSTED,
-    *_MALFORMED,
-]
+SHAPES = list(
+    dict.fromkeys(
+        [
+            *_READS,
+            *_VERSIONS,
+            *_HISTORIES,
+            *_HEADS,
+            *map(Shape, _SEARCHES),
+            *map(Shape, _PAGED),
+            *map(Shape, _CHAINED),
+            *(Shape(f"{base}&_count=2") for base in _CHAINED[:12] if "_count" not in base),
+            *map(Shape, _COUNTED),
+            *map(Shape, _PARTS),
+            *_POSTED,
+            *_MALFORMED,
+            *ADDRESSED,
+        ]
+    )
+)
+"""The one list. What is added here is asked by everybody, of the sandbox and of a HAPI FHIR server."""
+EVERY = list(dict.fromkeys([*SHAPES, *HEADED]))
+"""And such as are refused or served alike whoever asks: the callers take turns with them."""

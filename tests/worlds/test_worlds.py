@@ -2,89 +2,62 @@
 
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from proxy.sandbox.interactions import Interactions
-from tests.stage import CANARY, Stage, Upstream, serving, staged
-from tests.worlds.shapes import SHAPES
-from tests.worlds.twins import Shape, canaries, heard, loaded, more, samples, without_hidden
+from tests.stage import CANARY
+from tests.worlds.callers import ALWAYS, EVERYBODY, SOMETIMES
+from tests.worlds.pair import Worlds, require_same, require_silent, worlds_of
+from tests.worlds.shapes import EVERY, SHAPES
+from tests.worlds.twins import Shape, more, name_of, samples
+from tests.worlds.wire_shapes import HEADED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CALLERS: dict[str, Any] = {
-    "care-team-physician": "care-team-physician",
-    "care-team-nurse": "care-team-nurse",
-    "outside-clinician": "outside-clinician",
-    "psychiatrist": "psychiatrist",
-    "patient": "patient",
-    "one-patient-only": {
-        "like": "care-team-physician",
-        "scope": "patient/*.rs",
-        "patient": "camille",
-    },
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Twins:
-    """A stage whose upstream can hold either world of each caller."""
-
-    stage: Stage
-    upstream: Upstream
-    whole: Interactions
-    without: dict[str, Interactions]
-    hidden: dict[str, frozenset[str]]
+NAMES = list(ALWAYS)
+CASES = [
+    *((name, shape) for name in ALWAYS for shape in SHAPES),
+    *((NAMES[at % len(NAMES)], shape) for at, shape in enumerate(HEADED)),
+    *((name, shape) for at, name in enumerate(SOMETIMES) for shape in EVERY[at % 4 :: 4]),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def twins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twins]:
-    things = [*samples(), *more()]
-    whole = loaded(things)
-    upstream = Upstream(whole)
-    async with (
-        serving(upstream.respond) as url,
-        staged(tmp_path_factory.mktemp("gateway"), url, facts_ttl_s=3600) as stage,
-    ):
-        kept = {name: await without_hidden(things, stage, who) for name, who in CALLERS.items()}
-        gone = {
-            name: frozenset(one.reference for one in things) - {one.reference for one in left}
-            for name, left in kept.items()
-        }
-        without = {name: loaded(left) for name, left in kept.items()}
-        yield Twins(stage, upstream, whole, without, gone)
+async def worlds(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worlds]:
+    folder = tmp_path_factory.mktemp("worlds")
+    async with worlds_of(folder, [*samples(), *more()]) as worlds:
+        yield worlds
 
 
-@pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: " ".join(filter(None, shape[:3])))
+@pytest.mark.parametrize(("caller", "shape"), CASES, ids=name_of)
 async def test_what_is_hidden_might_as_well_not_exist(
-    twins: Twins, caller: str, shape: Shape, caplog: pytest.LogCaptureFixture
+    worlds: Worlds, caller: str, shape: Shape, caplog: pytest.LogCaptureFixture
 ) -> None:
+    who = EVERYBODY[caller]
+    without = await worlds.of(caller, who)
     caplog.set_level(logging.DEBUG)
-    who = CALLERS[caller]
-    twins.upstream.world = twins.whole
-    with_hidden = await heard(twins.stage, who, shape)
-    twins.upstream.world = twins.without[caller]
-    without_hidden_ = await heard(twins.stage, who, shape)
-    assert with_hidden == without_hidden_
-    assert canaries(with_hidden).isdisjoint(_texts(twins.hidden[caller]))
-    assert CANARY not in caplog.text
+    told = await worlds.whole.told(who, shape)
+    require_same(told, await without.told(who, shape), shape)
+    require_silent(told, worlds.hidden[caller], caplog.text)
 
 
-def _texts(hidden: frozenset[str]) -> set[str]:
-    """What hidden resources say: each names itself."""
-    return {CANARY + one.partition("/")[2] for one in hidden}
+async def test_there_are_enough_requests_and_callers() -> None:
+    assert len(set(SHAPES)) == len(SHAPES) >= 400
+    assert len(ALWAYS) >= 6
 
 
-async def test_something_is_hidden_from_everyone_here(twins: Twins) -> None:
-    assert all(len(hidden) >= 40 for hidden in twins.hidden.values())
-    assert all("Observation/noe-0" in hidden for hidden in twins.hidden.values())
+async def test_something_is_hidden_from_everyone_here_and_something_shown(worlds: Worlds) -> None:
+    for name, who in ALWAYS.items():
+        await worlds.of(name, who)
+        assert len(worlds.hidden[name]) >= 40
+        assert "Observation/noe-0" in worlds.hidden[name]
+        shown = [one for one in worlds.things if one.reference not in worlds.hidden[name]]
+        assert len(shown) >= 20
 
 
-async def test_no_metric_names_what_is_hidden(twins: Twins) -> None:
-    told = await twins.stage.metrics()
+async def test_no_metric_names_what_is_hidden(worlds: Worlds) -> None:
+    await worlds.of("care-team-physician", "care-team-physician")
+    told = await worlds.whole.stage.metrics()
     assert CANARY not in told
-    assert not any(one.partition("/")[2] in told for one in twins.hidden["care-team-physician"])
+    assert not any(one.partition("/")[2] in told for one in worlds.hidden["care-team-physician"])

@@ -158,6 +158,15 @@ class Shape(NamedTuple):
     method: str = "GET"
     body: str = ""
     accept: str = "application/fhir+json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def name_of(one: object) -> str:
+    """A short name of a shape for the id of a test."""
+    if not isinstance(one, Shape):
+        return str(one)
+    said = (*one[:3], *(f"{name}: {value}" for name, value in one.headers))
+    return " ".join(filter(None, said))
 
 
 Heard = list[tuple[int, Mapping[str, str], bytes]]
@@ -168,6 +177,7 @@ async def heard(stage: Stage, who: Any, shape: Shape) -> Heard:
     headers = {"accept": shape.accept}
     if shape.method == "POST":
         headers["content-type"] = "application/x-www-form-urlencoded"
+    headers |= dict(shape.headers)
     reply = await stage.ask(shape.target, who, shape.method, headers, shape.body.encode() or None)
     pages = [told_by(reply)]
     while reply.status == 200 and (following := next_of(reply)) and len(pages) < MOST_PAGES:
