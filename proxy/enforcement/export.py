@@ -16,6 +16,7 @@ from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.handling import conveyed
 from proxy.enforcement.exporting import Asking
 from proxy.enforcement.hearing import OK, Hearing
+from proxy.enforcement.house import House
 from proxy.enforcement.lines import lines_of
 from proxy.errors import CallerError, OwnError, Refusal
 from proxy.facts.model import Facts
@@ -42,11 +43,15 @@ _JSON = {"content-type": "application/json"}
 
 async def perform(hearing: Hearing) -> Answer:
     """One step of an export."""
-    request, exports = hearing.request, hearing.house.exports
+    return await _STEPS[hearing.request.operation, hearing.raw.method](hearing)
+
+
+def require_offered(house: House, request: FhirRequest) -> None:
+    """Refuse what upstream cannot export, whoever asks."""
     level = request.type if request.operation == KICK_OFF else None
-    if not exports.levels or (level is not None and level not in exports.levels):
+    offered = house.exports.levels
+    if not offered or (level is not None and level not in offered):
         raise CallerError(Refusal.NOT_SUPPORTED, "upstream has no such export")
-    return await _STEPS[request.operation, hearing.raw.method](hearing)
 
 
 async def _kick_off(hearing: Hearing) -> Answer:

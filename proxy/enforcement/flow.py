@@ -8,6 +8,7 @@ from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
 from proxy.enforcement.export import perform as export
+from proxy.enforcement.export import require_offered
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.house import House, InForce
 from proxy.enforcement.openness import require_open
@@ -130,6 +131,7 @@ class Enforcement:
         self, raw: RawRequest, request: FhirRequest, record: Record, principal: Principal
     ) -> Hearing:
         """The hearing of a step of an export, which judges its own shape; no grant opens anything in bulk."""
+        require_offered(self._house, request)
         case, in_force = await self._case(request, record, principal)
         return Hearing(self._house, raw, request, record, case, self._reader(in_force, principal))
 

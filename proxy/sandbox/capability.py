@@ -12,6 +12,7 @@ _INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 )  # fmt: skip
 _PUBLISHED = "2026-01-01"
+_BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
 
 
 def capability(fhir_version: str, base: str) -> bytes:
@@ -33,6 +34,10 @@ def capability(fhir_version: str, base: str) -> bytes:
                 "resource": msgspec.Raw(_resources(fhir_version)),
                 "interaction": [
                     {"code": code} for code in ("transaction", "batch", "history-system")
+                ],
+                "operation": [
+                    {"name": name, "definition": f"{_BULK}/{name}"}
+                    for name in ("export", "patient-export", "group-export")
                 ],
             }
         ],

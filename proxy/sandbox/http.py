@@ -43,7 +43,7 @@ def response_of(answer: Answer) -> web.Response:
     """Write an answer."""
     headers = {"Server": SOFTWARE, **answer.headers}
     if answer.body:
-        headers["Content-Type"] = MEDIA_TYPE
+        headers.setdefault("Content-Type", MEDIA_TYPE)
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 

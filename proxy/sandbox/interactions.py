@@ -12,6 +12,7 @@ from proxy.sandbox import answers, bundle, everything, integrity, transaction
 from proxy.sandbox.body import Draft, draft_of, is_id
 from proxy.sandbox.capability import capability
 from proxy.sandbox.dates import interval_of
+from proxy.sandbox.export import Exports
 from proxy.sandbox.include import included
 from proxy.sandbox.index import Index
 from proxy.sandbox.model import Answer, Ask, FhirError, Pairs, Version, failed, invalid
@@ -36,6 +37,7 @@ class Interactions:
         self.index = Index(store)
         self.search = Search(self.index)
         self.pages = Pages()
+        self.exports = Exports(self.index)
 
     def answer(self, ask: Ask) -> Answer:
         """Answer one request; every failure becomes an OperationOutcome."""
@@ -62,6 +64,9 @@ class Interactions:
 
     def answer_or_fail(self, ask: Ask) -> Answer:
         """Answer one request, or raise FhirError."""
+        exported = self.exports.answer(ask)
+        if exported is not None:
+            return exported
         shape = self._shape(ask.path)
         route = _ROUTES.get((ask.method, shape))
         if route is not None:
