@@ -1,0 +1,87 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import UpstreamError
+from proxy.fhir.ndjson import Lines, require_type
+
+
+def cut(body: bytes, sizes: list[int]) -> list[bytes]:
+    """A body in pieces of these sizes, the rest as one."""
+    pieces = []
+    for size in sizes:
+        pieces.append(body[:size])
+        body = body[size:]
+    return [*pieces, body]
+
+
+def read(pieces: list[bytes], longest: int = 1000) -> list[bytes]:
+    lines = Lines(longest)
+    return [line for piece in pieces for line in lines.fed(piece)] + lines.last()
+
+
+LINES = st.lists(st.text(max_size=20).filter(lambda t: "\n" not in t and "\r" not in t))
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.lists(st.integers(0, 9)))
+def test_lines_are_the_same_however_they_are_cut(
+    texts: list[str], end: str, closed: bool, sizes: list[int]
+) -> None:
+    body = (end.join(texts) + (end if closed else "")).encode()
+    expected = [text.encode().strip(b" \t\r") for text in texts]
+    assert read(cut(body, sizes)) == [line for line in expected if line]
+
+
+def test_no_line_is_given_before_its_end_has_come() -> None:
+    lines = Lines(100)
+    assert lines.fed(b'{"a":') == []
+    assert lines.fed(b'"\xc3') == []
+    assert lines.fed(b'\xa9"}\n{"b"') == ['{"a":"é"}'.encode()]
+    assert lines.fed(b":1}") == []
+    assert lines.last() == [b'{"b":1}']
+    assert lines.last() == []
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"x" * 11],
+        [b"x" * 6, b"x" * 5],
+        [b"x" * 11 + b"\n"],
+        [b"a\n" + b"x" * 11 + b"\n"],
+        [b"a\n" + b"x" * 11],
+    ],
+)
+def test_a_line_that_is_too_long_is_a_failure_and_never_left_out(pieces: list[bytes]) -> None:
+    with pytest.raises(UpstreamError):
+        read(pieces, 10)
+
+
+def test_a_line_as_long_as_is_allowed_is_a_line() -> None:
+    assert read([b"x" * 10 + b"\n" + b"y" * 10], 10) == [b"x" * 10, b"y" * 10]
+
+
+def test_a_resource_of_the_file_s_type_is_let_be() -> None:
+    require_type('{"id":"é","resourceType":"Patient"}'.encode(), "Patient")
+
+
+NO_RESOURCES = [
+    b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient"}}]}',
+    b'{"resourceType":"Patient"',
+    b'{"resourceType":"Patient"}{"resourceType":"Patient"}',
+    b'{"resourceType":"Patient"}\r{"resourceType":"Patient"}',
+    b'[{"resourceType":"Patient"}]',
+    b'\xef\xbb\xbf{"resourceType":"Patient"}',
+    b'{"resourceType":"Patient","id":"\xff"}',
+    '{"resourceType":"Patient"}'.encode("utf-16"),
+    b"{}",
+    b"<Patient/>",
+    b"null",
+    b"[" * 5000,
+]
+
+
+@pytest.mark.parametrize("line", NO_RESOURCES)
+def test_what_is_no_resource_of_the_file_s_type_is_a_failure(line: bytes) -> None:
+    with pytest.raises(UpstreamError):
+        require_type(line, "Patient")
