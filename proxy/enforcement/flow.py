@@ -23,7 +23,7 @@ from proxy.fhir.search import relative_url, request_of, with_parameters
 from proxy.identity.constrained import conditions_of
 from proxy.identity.principal import Principal
 from proxy.obligations.cursor import Cursor, binding_of, unseal
-from proxy.obligations.guard import guard
+from proxy.obligations.guard import fulfillable, guard
 
 PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
     Interaction.READ: read,
@@ -124,7 +124,7 @@ class Enforcement:
             raise CallerError(
                 Refusal.NOT_FOUND, "a page link under a break-glass grant that is over"
             )
-        reader = self._reader(in_force, principal)
+        reader = self._reader(in_force, case)
         return Hearing(house, raw, request, record, case, reader, start, link, grants)
 
     async def _exporting(
@@ -133,12 +133,13 @@ class Enforcement:
         """The hearing of a step of an export, which judges its own shape; no grant opens anything in bulk."""
         require_offered(self._house, request)
         case, in_force = await self._case(request, record, principal)
-        return Hearing(self._house, raw, request, record, case, self._reader(in_force, principal))
+        return Hearing(self._house, raw, request, record, case, self._reader(in_force, case))
 
-    def _reader(self, in_force: InForce, principal: Principal) -> EnvelopeReader:
+    def _reader(self, in_force: InForce, case: Case) -> EnvelopeReader:
         house = self._house
-        conditions = conditions_of(principal.scopes, house.definitions, house.public_url)
-        return in_force.reader.under(conditions)
+        scopes = case.principal.scopes
+        conditions = conditions_of(scopes, house.definitions, house.public_url)
+        return in_force.reader.under(fulfillable(conditions, case))
 
     async def _case(
         self, request: FhirRequest, record: Record, principal: Principal

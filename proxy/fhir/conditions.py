@@ -2,7 +2,7 @@
 
 Only what can be told from the resource alone, and in one way: token and reference parameters on plain element paths, without
 modifier or chain. Laws: what cannot be evaluated is no condition (`None`), so that its scope grants nothing; a value that
-cannot be read fulfils nothing.
+cannot be read fulfils nothing, nor does one in an element with an inline label, which may be cut out.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from proxy.errors import CallerError
 from proxy.fhir.coding import system_of
+from proxy.fhir.content import is_label, nodes_of
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.parameters import filter_of, searchable
 
@@ -80,8 +81,14 @@ def _at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
     elif isinstance(node, dict):
         step, rest = path[0], path[1:]
         for name, below in node.items():
-            if name == step or (name.startswith(step) and name[len(step) :] in _CHOICES):
+            fits = name == step or (name.startswith(step) and name[len(step) :] in _CHOICES)
+            if fits and not _is_labelled(below) and not _is_labelled(node.get(f"_{name}")):
                 yield from _at(below, rest)
+
+
+def _is_labelled(node: Any) -> bool:
+    """Whether an element, an item of it or anything inside bears an inline label."""
+    return any(is_label(one) for one in nodes_of(node))
 
 
 def _token(value: str, found: Any, _: Callable[[str], str | None]) -> bool:

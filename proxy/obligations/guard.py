@@ -14,6 +14,7 @@ from proxy.decision.inline import cuts_of
 from proxy.decision.model import Decision
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.chains import searches_of
+from proxy.fhir.conditions import Condition
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest
 from proxy.obligations.cuts import steps_of
@@ -33,6 +34,23 @@ def guard(request: FhirRequest, case: Case, definitions: Definitions) -> None:
                 Refusal.PARAMETER,
                 f"parameter `{key.name}` reads an identifier that is redacted for this caller",
             )
+
+
+def fulfillable(conditions: Iterable[Condition], case: Case) -> frozenset[Condition]:
+    """The conditions of a token's scopes but those that read what may be redacted for this caller: that one holds would tell it.
+
+    An application may have its scopes written as it likes. What is left out is fulfilled by nothing.
+    """
+    cases = [one for one in (case, case.emergency, case.behind) if one is not None]
+    return frozenset(
+        condition
+        for condition in conditions
+        if not any(_reads_hidden(condition, redactable(one, condition.rtype)) for one in cases)
+    )
+
+
+def _reads_hidden(condition: Condition, hidden: frozenset[tuple[str, ...]]) -> bool:
+    return any(_overlaps(".".join(path), hidden) for path in condition.paths)
 
 
 def _hides_identifier(definitions: Definitions, case: Case, key: "_Key") -> bool:

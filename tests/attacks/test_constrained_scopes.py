@@ -7,6 +7,8 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from proxy.fhir.coding import CONFIDENTIALITY
+from tests.attacks.records import NURSE, ZED, about, gateway, resource
 from tests.stage import Json, Stage, Upstream, serving, staged, world_of
 
 PHYSICIAN = "care-team-physician"
@@ -110,3 +112,31 @@ async def test_pages_hold_only_what_is_covered(stage: Stage) -> None:
         paged |= {f"Observation/{one['resource']['id']}" for one in page.get("entry", ())}
         target = {one["relation"]: one["url"] for one in page["link"]}.get("next", "")
     assert paged == everything
+
+
+async def test_no_constraint_guesses_what_is_redacted(tmp_path: Path) -> None:
+    zed = resource("Patient", "zed", telecom=[{"system": "phone", "value": "0612345678"}])
+    async with gateway(tmp_path, zed, *ZED[1:]) as (stage, _):
+        absent = await stage.ask("Patient/none-such", having("user/Patient.rs"))
+        assert (await stage.ask("Patient/zed", NURSE)).status == 200
+        for number in ("0612345678", "0699999999"):
+            who = {"like": NURSE, "scope": f"user/Patient.rs?telecom={number}"}
+            reply = await stage.ask("Patient/zed", who)
+            assert (reply.status, reply.body) == (404, absent.body)
+            assert await found(stage, "Patient?_id=zed", who) == set()
+
+
+INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+
+
+async def test_no_constraint_guesses_what_is_cut_out(tmp_path: Path) -> None:
+    label = {"url": INLINE, "valueCoding": {"system": CONFIDENTIALITY, "code": "V"}}
+    secret = {"extension": [label], "coding": [{"system": "urn:x", "code": "CANARY-1"}]}
+    method = {"coding": [{"system": "urn:x", "code": "plain"}]}
+    seen = about("Observation", "o", status="final", method=method, category=[secret, method])
+    async with gateway(tmp_path, *ZED, seen) as (stage, _):
+        whole = await stage.ask("Observation/o", NURSE)
+        assert (whole.status, b"CANARY-1" in whole.body) == (200, False)
+        for code in ("CANARY-1", "CANARY-2"):
+            who = {"like": NURSE, "scope": f"user/Observation.rs?category={code}"}
+            assert (await stage.ask("Observation/o", who)).status == 404

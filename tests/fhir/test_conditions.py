@@ -1,5 +1,7 @@
 """Conditions of constrained scopes, held against one resource: what is fulfilled, and what cannot be told."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def holds(resource: object, name: str, value: str, rtype: str = "Observation") -
     return told == {(name, value)}
 
 
-LAB = {"category": [{"coding": [{"system": CATEGORY, "code": "laboratory"}]}]}
+LAB: dict[str, Any] = {"category": [{"coding": [{"system": CATEGORY, "code": "laboratory"}]}]}
 
 
 @pytest.mark.parametrize(
@@ -115,3 +117,28 @@ def test_an_element_whose_name_begins_alike_is_another(
 ) -> None:
     assert not holds({"resourceType": rtype, **neighbour}, name, value, rtype)
     assert holds({"resourceType": rtype, **neighbour, "status": value}, name, value, rtype)
+
+
+LABEL = {
+    "extension": [
+        {
+            "url": "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",
+            "valueCoding": {"code": "R"},
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "value"),
+    [
+        ({"category": [LABEL | LAB["category"][0]]}, "category", "laboratory"),
+        ({"category": [{"coding": [LABEL | LAB["category"][0]["coding"][0]]}]}, "category", "laboratory"),
+        ({"status": "final", "_status": LABEL}, "status", "final"),
+        ({"subject": LABEL | {"reference": "Patient/1"}}, "subject", "Patient/1"),
+    ],
+)  # fmt: skip
+def test_what_may_be_cut_out_fulfils_nothing(
+    resource: dict[str, object], name: str, value: str
+) -> None:
+    assert not holds(resource, name, value)
