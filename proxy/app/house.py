@@ -6,13 +6,14 @@ import uuid
 from dataclasses import replace
 
 from proxy.app.callers import identifier_of, oauth_endpoints_of, smart_configuration_of
-from proxy.app.ground import Ground
 from proxy.app.exporting import exporting_of
+from proxy.app.ground import Ground
 from proxy.app.upstream import Capability, facts_of, gatherer_of, searched_for
 from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
 from proxy.facts.cache import FactCache
 from proxy.facts.documents import DocumentCache, Documents
+from proxy.facts.targets import TargetCache, Targets
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.cursor import NONCE_BYTES, key_of
 from proxy.obligations.redact import PseudonymKey
@@ -22,6 +23,7 @@ NO_GRANTS = NoGrants()
 
 
 _MOST_DOCUMENTS = 10_000
+_MOST_TARGETS = 5_000
 
 
 async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GRANTS) -> House:
@@ -60,6 +62,8 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
         grants=grants,
         documents=documents_of(ground),
         exports=await exporting_of(ground),
+        targets=targets_of(ground),
+        max_lookups=settings.facts.max_lookups_per_request,
     )
 
 
@@ -95,6 +99,12 @@ def documents_of(ground: Ground) -> Documents:
     facts = ground.settings.facts
     cache: DocumentCache = FactCache(facts.ttl_s, _MOST_DOCUMENTS, ground.clock)
     return Documents(ground.wires.reader, cache, facts.max_lookups_per_request, ground.bases)
+
+
+def targets_of(ground: Ground) -> Targets:
+    """The source of the resources that references lead to."""
+    cache: TargetCache = FactCache(ground.settings.facts.ttl_s, _MOST_TARGETS, ground.clock)
+    return Targets(ground.wires.reader, cache)
 
 
 def paging_of(settings: Settings) -> Paging:

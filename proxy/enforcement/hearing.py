@@ -4,7 +4,7 @@ Whatever interaction it is, resources come in through `ask` and are judged throu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.audit.record import Record
 from proxy.decision.case import Case
@@ -18,7 +18,7 @@ from proxy.facts.documents import Reading
 from proxy.facts.grant import NO_GRANTS, Grant
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.envelope import Envelope, Matter, Resource
-from proxy.fhir.interaction import FhirRequest, RawRequest
+from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
 from proxy.fhir.reader import EnvelopeReader
 from proxy.fhir.search import relative_url
 from proxy.obligations.cursor import Cursor
@@ -33,6 +33,7 @@ _UPSTREAM_STATUS = {
     422: Refusal.PARAMETER,
 }
 """Upstream statuses that say something of the request; every other one but 200 is upstream's failure (decisions §8)."""
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -65,6 +66,19 @@ class Hearing:
     def authorization(self) -> str:
         """The caller's own credentials, where they go up."""
         return self.raw.headers.get("authorization", "") if self.house.forwards_token else ""
+
+    def as_read(self) -> "Hearing":
+        """The same hearing as of a read, whatever the caller does."""
+        case = self.case
+        read = self.house.cases.open(
+            case.compiled,
+            case.principal,
+            case.closure,
+            Interaction.READ.value,
+            case.zone,
+            self.now,
+        )
+        return replace(self, case=read)
 
     async def ask(self, target: str) -> bytes:
         """The body upstream gives for a target; what does not exist there is `NOT_FOUND`."""
@@ -145,9 +159,12 @@ class Hearing:
         return Facts(self.case.closure, self.now, self.facts, grants)
 
     def disclose(self, judged: Judged) -> Disclosed:
-        """What leaves of a permitted resource; written down."""
+        """What leaves of a permitted and settled resource; written down."""
+        if judged.astray is None:
+            raise ValueError("what leaves is settled first: `references.settled`")
         disclosed = disclose(judged, self.house.pseudonym_key)
-        self.note(judged, "redacted" if disclosed.redacted else "disclosed", disclosed.redacted)
+        altered = disclosed.altered
+        self.note(judged, "redacted" if altered else "disclosed", altered)
         envelope = judged.envelope
         if envelope is None or not parts(self.request, envelope.type):
             return disclosed
@@ -159,9 +176,10 @@ class Hearing:
         groups: dict[tuple[int, Matter], list[str]] = {}
         bodies: list[Resource] = []
         for judged in page:
-            raw, envelope, decision = judged
+            raw, envelope, decision = judged.raw, judged.envelope, judged.decision
             if (
-                envelope is None
+                judged.astray != _NOTHING
+                or envelope is None
                 or envelope.matter is None
                 or decision is None
                 or decision.alters

@@ -90,6 +90,27 @@ class NoDocuments:
         return dict.fromkeys(binaries, ())
 
 
+class TargetSource(Protocol):
+    """Port: the resources that references lead to."""
+
+    async def bodies(
+        self, references: Collection[str], most: int, tell: Tell = untold
+    ) -> Mapping[str, bytes]:
+        """The resource of each reference (`Type/id`), in at most `most` look-ups; missing where there is none or it is unknown."""
+        ...
+
+
+class NoTargets:
+    """Knows no resource: whatever is referred to is not there."""
+
+    async def bodies(
+        self, references: Collection[str], most: int, tell: Tell = untold
+    ) -> Mapping[str, bytes]:
+        """Nothing is there."""
+        del references, most, tell
+        return {}
+
+
 class GrantSource(Protocol):
     """Port: break-glass grants, as the journal has them."""
 
@@ -185,6 +206,9 @@ class House:
     grants: GrantSource = field(default_factory=NoGrants)
     documents: DocumentSource = field(default_factory=NoDocuments)
     exports: Exporting = NO_EXPORTS
+    targets: TargetSource = field(default_factory=NoTargets)
+    max_lookups: int = 20
+    """Look-ups that one request may cause."""
 
     def record_of(self, raw: RawRequest) -> Record:
         """The record of a request, begun now, under the policies in force: every entry says which they were."""

@@ -1,11 +1,12 @@
 """Matches: what upstream finds for a search, judged one by one, as far as it is a match for this caller (FHIR search)."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.references import found_by_astray, searches_references, settled
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.bundle import (
     NO_RESOURCE,
@@ -74,8 +75,9 @@ def matching(hearing: Hearing, ties: tuple[Tie, ...] = ()) -> Sort:
         ]
         told = [(entry.resource, mode) for entry, mode in modes if mode in {MATCH, INCLUDE}]
         judged = await hearing.judge([raw for raw, _ in told], whole=body)
+        astray = await _found_astray(hearing, judged)
         found = [
-            _candidate(hearing, one, mode, ties)
+            _candidate(hearing, one, mode, ties, astray)
             for one, (_, mode) in zip(judged, told, strict=True)
         ]
         matches = [one for one in found if one.mode == MATCH]
@@ -89,10 +91,22 @@ def _mode(entry: FrameEntry) -> str:
     return (entry.search.mode if entry.search else "") or MATCH
 
 
-def _candidate(hearing: Hearing, one: Judged, mode: str, ties: tuple[Tie, ...]) -> Candidate:
+async def _found_astray(hearing: Hearing, judged: Sequence[Judged]) -> frozenset[int]:
+    """Of a search by references: what it found by one that leads nowhere for the caller, by identity."""
+    if not searches_references(hearing):
+        return frozenset()
+    told = [one for one in judged if one.permitted]
+    pairs = zip(told, await settled(hearing, told), strict=True)
+    return frozenset(id(one) for one, known in pairs if found_by_astray(hearing, known))
+
+
+def _candidate(
+    hearing: Hearing, one: Judged, mode: str, ties: tuple[Tie, ...], astray: frozenset[int]
+) -> Candidate:
     visible = (
         _stands(one, hearing.request, mode)
         and not _found_by_cut(one, hearing)
+        and (mode != MATCH or id(one) not in astray)
         and (mode != MATCH or _is_tied(one, ties, hearing))
     )
     if not visible:

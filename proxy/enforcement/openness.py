@@ -8,14 +8,13 @@ looked up for all of them. Inside an open record resources stay hidden one by on
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from proxy.decision.decide import decide_request
 from proxy.enforcement.hearing import Hearing
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.chains import searches_of
 from proxy.fhir.definitions import Definitions
-from proxy.fhir.interaction import FhirRequest, Interaction
+from proxy.fhir.interaction import FhirRequest
 
 PATIENT = "Patient"
 OPEN, SHUT, ABSENT, UNKNOWN = "open", "shut", "absent", "unknown"
@@ -27,7 +26,7 @@ async def require_open(hearing: Hearing) -> None:
     if hearing.case.compiled.policies.refusal != "tell":
         return
     named = named_patients(hearing.request, hearing.house.definitions)
-    reading = _reading(hearing)
+    reading = hearing.as_read()
     # Who reads no Patient at all has no open record; whether there is one is then nothing that could be told.
     if not named or not decide_request(reading.case, PATIENT).permits:
         return
@@ -55,20 +54,6 @@ def _searched(request: FhirRequest, definitions: Definitions) -> Iterator[str]:
             yield from (f"{PATIENT}/{one}" for one in parameter.values)
         elif parameter.name in known and known[parameter.name].kind == "reference":
             yield from (one for one in parameter.values if one.startswith(f"{PATIENT}/"))
-
-
-def _reading(hearing: Hearing) -> Hearing:
-    """The same hearing as of a read, whatever the caller does: a record is open or it is not."""
-    case = hearing.case
-    read = hearing.house.cases.open(
-        case.compiled,
-        case.principal,
-        case.closure,
-        Interaction.READ.value,
-        case.zone,
-        hearing.now,
-    )
-    return replace(hearing, case=read)
 
 
 async def _states(reading: Hearing, named: list[str]) -> list[str]:

@@ -256,7 +256,7 @@ def _explained(
     changes: dict[int, tuple[Change, ...]],
 ) -> Considered:
     """One resource, explained. `changes` by decision: one decision is of one signature, so what would change it is too."""
-    raw, envelope, decision = seen.judged
+    raw, envelope, decision = seen.judged.raw, seen.judged.envelope, seen.judged.decision
     if envelope is None or decision is None:
         return Considered("", "withheld", (), (), UNREADABLE)
     if id(decision) not in changes:

@@ -36,13 +36,13 @@ async def search(hearing: Hearing) -> Answer:
     require_admitted(hearing)
     resolved = await resolve(hearing)
     if resolved is None:
-        return bundle(hearing, "searchset", NOTHING, _total_of(hearing, 0))
+        return await bundle(hearing, "searchset", NOTHING, _total_of(hearing, 0))
     if hearing.request.only_counts:
-        return bundle(hearing, "searchset", NOTHING, await _counted(hearing, resolved))
+        return await bundle(hearing, "searchset", NOTHING, await _counted(hearing, resolved))
     first, source = _searched(hearing, resolved)
     page = await page_of(hearing, first, source)
     total = await _total(hearing, source, page)
-    return bundle(hearing, "searchset", _tied(hearing, page), total)
+    return await bundle(hearing, "searchset", _tied(hearing, page), total)
 
 
 def _searched(hearing: Hearing, resolved: Resolved) -> Asked:
@@ -107,7 +107,7 @@ async def history(hearing: Hearing) -> Answer:
     target = target_of(hearing, hearing.request, max(room(hearing), LEAST_ASKED))
     page = await page_of(hearing, target, source_of(hearing, "history", sort))
     whole = hearing.start is None and page.following is None
-    return bundle(hearing, "history", page, len(page.matches) if whole else None)
+    return await bundle(hearing, "history", page, len(page.matches) if whole else None)
 
 
 def _deletion(newest: Judged, entry: FrameEntry, number: int) -> Candidate:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from proxy.enforcement.hearing import OK, Hearing
+from proxy.enforcement.references import settled
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.envelope import Envelope, Resource, named_in
 from proxy.fhir.interaction import Answer, path_of
@@ -20,7 +21,7 @@ from proxy.obligations.validators import is_held, view_tag
 
 async def read(hearing: Hearing) -> Answer:
     """The current version."""
-    return _single(hearing, await current(hearing))
+    return await _single(hearing, await current(hearing))
 
 
 async def vread(hearing: Hearing) -> Answer:
@@ -30,7 +31,7 @@ async def vread(hearing: Hearing) -> Answer:
     if not leaves_whole(hearing, older):
         hearing.withhold(older)
         raise CallerError(Refusal.NOT_FOUND, "a redacted view has no versions")
-    return _single(hearing, older)
+    return await _single(hearing, older)
 
 
 def leaves_whole(hearing: Hearing, judged: Judged) -> bool:
@@ -59,13 +60,17 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
     return judged
 
 
-def _single(hearing: Hearing, judged: Judged) -> Answer:
+async def _single(hearing: Hearing, permitted: Judged) -> Answer:
+    [judged] = await settled(hearing, [permitted])
+    if not judged.permitted:
+        hearing.withhold(judged)
+        raise CallerError(Refusal.NOT_FOUND, "withheld")
     disclosed = hearing.disclose(judged)
     house, body = hearing.house, bytes(disclosed.body)
     binding = binding_of(hearing.case.principal, hearing.case.compiled.policies.digest)
     tag = view_tag(body, binding, house.cursor_key)
     headers = {"etag": tag, **header_of(hearing.record.warned)}
-    if disclosed.redacted:
+    if disclosed.altered:
         headers["x-intermediary"] = house.public_url
     if is_held(hearing.raw.headers.get("if-none-match", ""), tag):
         return Answer(HTTPStatus.NOT_MODIFIED, headers, b"")

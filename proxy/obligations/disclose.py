@@ -15,6 +15,7 @@ from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope, UnreadableError
 from proxy.obligations.cuts import steps_of, without_parts
 from proxy.obligations.letter import open_letter
+from proxy.obligations.prune import prune
 from proxy.obligations.redact import PseudonymKey, redact
 
 
@@ -24,6 +25,8 @@ class Judged(NamedTuple):
     raw: bytes | msgspec.Raw
     envelope: Envelope | None
     decision: Decision | None
+    astray: frozenset[str] | None = None
+    """References in it, as written, that lead nowhere for the caller (T-70); `None` = nobody has looked."""
 
     @property
     def permitted(self) -> bool:
@@ -32,15 +35,31 @@ class Judged(NamedTuple):
 
 
 class Disclosed(NamedTuple):
-    """One resource that leaves: its bytes, and the paths that were redacted."""
+    """One resource that leaves: its bytes, the paths that were redacted, and those of references that were pruned."""
 
     body: bytes | msgspec.Raw
     redacted: tuple[str, ...]
+    pruned: tuple[str, ...] = ()
+
+    @property
+    def altered(self) -> tuple[str, ...]:
+        """All paths at which something was changed."""
+        return tuple(sorted({*self.redacted, *self.pruned}))
 
 
 def disclose(judged: Judged, key: PseudonymKey) -> Disclosed:
-    """What leaves of a permitted resource."""
-    raw, envelope, decision = judged
+    """What leaves of a permitted resource: redacted first, for cuts count what upstream sent; then pruned."""
+    redacted = _redacted(judged, key)
+    if not judged.astray:
+        return redacted
+    pruned = prune(bytes(redacted.body), judged.astray)
+    if not pruned.paths:
+        return redacted
+    return Disclosed(pruned.body, redacted.redacted, pruned.paths)
+
+
+def _redacted(judged: Judged, key: PseudonymKey) -> Disclosed:
+    raw, envelope, decision = judged.raw, judged.envelope, judged.decision
     if envelope is None or decision is None or not decision.permits:
         raise ValueError("only a permitted resource is disclosed")
     if not decision.obligations.redactions:
@@ -66,7 +85,7 @@ ILLEGIBLE = Decision(
 
 def illegible(judged: Judged) -> bool:
     """Whether something must be redacted in a resource that cannot be read whole, or cut where it must be there; then it is withheld."""
-    raw, envelope, decision = judged
+    raw, envelope, decision = judged.raw, judged.envelope, judged.decision
     if envelope is None or decision is None or not decision.obligations.redactions:
         return False
     data = bytes(raw)

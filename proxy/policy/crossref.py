@@ -200,6 +200,7 @@ def _wrong_ceremony(files: Files) -> Iterator[Finding]:
 SETTINGS = (
     "unlabelled",
     "refusal",
+    "references",
     "combine",
     "care_team_from",
     "care_team_grace_days",

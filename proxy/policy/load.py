@@ -174,6 +174,7 @@ def _merged(files: Files, matrix: Matrix | None) -> PolicySet:
         universal=frozenset(name for policy in policies for name in policy.universal),
         unlabelled=next((policy.unlabelled for policy in policies if policy.unlabelled), "deny"),
         refusal=next((policy.refusal for policy in policies if policy.refusal), "hide"),
+        references=next((policy.references for policy in policies if policy.references), "prune"),
         combine=next((policy.combine for policy in policies if policy.combine), "deny-wins"),
         care_team_from=_care_team_from(policies),
         care_team_grace_days=max((one.care_team_grace_days or 0 for one in policies), default=0),

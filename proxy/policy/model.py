@@ -34,6 +34,7 @@ CONSENT_TAG = "consent"
 Unlabelled: TypeAlias = Literal["N", "R", "deny"]
 Refusing: TypeAlias = Literal["hide", "tell"]
 Combining: TypeAlias = Literal["deny-wins", "most-recent"]
+Referring: TypeAlias = Literal["prune", "keep"]
 TreatingSource: TypeAlias = Literal["CareTeam", "Encounter", "EpisodeOfCare", "Appointment"]
 Recipient: TypeAlias = Literal["patient", "privacy-officer"]
 
@@ -119,6 +120,11 @@ class Policy(Written):
         default=None,
         description="A refused patient looks absent (`hide`) or gets one constant 403 (`tell`). Nowhere stated: `hide`.",
     )
+    references: Referring | None = Field(
+        default=None,
+        description="References that lead nowhere for the caller, hidden or not there, are taken out (`prune`) or left (`keep`). "
+        "Nowhere stated: `prune`.",
+    )
     combine: Combining | None = Field(
         default=None,
         description="How several Consents of one patient combine. Nowhere stated: `deny-wins`.",
@@ -200,3 +206,4 @@ class PolicySet:
     campaigns: Mapping[str, Dated] = field(default_factory=lambda: MappingProxyType({}))
     care_team_from: frozenset[str] = frozenset({"CareTeam"})
     care_team_grace_days: int = 0
+    references: Referring = "prune"

@@ -1,0 +1,196 @@
+"""References in what leaves: which of them lead somewhere for the caller (threats T-70, T-83; decisions §7).
+
+A reference leads somewhere when a read of its target would be permitted to the caller, judged like any read. Whether the target
+is hidden, about somebody else, or does not exist makes no difference, in the answer and in what is asked of upstream.
+Targets are looked up by type, many at a time, and kept; where look-ups run out the rest is pruned.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from proxy.decision.case import is_universal
+from proxy.decision.decide import decide_request
+from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.house import nobody
+from proxy.facts.lookup import CHUNK
+from proxy.fhir.content import may_hide
+from proxy.fhir.envelope import UNTOLD, Envelope, Resource
+from proxy.fhir.interaction import Interaction
+from proxy.fhir.pointers import pointed_at, references_in
+from proxy.obligations.disclose import ILLEGIBLE, Judged
+from proxy.obligations.includes import references_of
+from proxy.obligations.subset import opens
+
+_NONE: frozenset[str] = frozenset()
+_PATIENT = "Patient/"
+_OF_FACTS = 4
+"""Look-ups that the facts of as many patients as one search asks for usually take."""
+_OF_CALLER = 2
+_FEWEST = 2
+"""Look-ups that are left for references, however many patients a page is about."""
+
+
+async def settled(hearing: Hearing, leaving: Sequence[Judged]) -> list[Judged]:
+    """What may leave, each with the references in it that lead nowhere for the caller.
+
+    One from which they would have to be taken out and which does not open is not permitted any more.
+    """
+    if hearing.case.compiled.policies.references == "keep":
+        return [Judged(one.raw, one.envelope, one.decision, _NONE) for one in leaving]
+    led = _led(hearing, leaving)
+    near = frozenset().union(*(one.patients or _NONE for one in _envelopes(leaving)))
+    far = frozenset(target for target in led.values() if target and target not in near)
+    asked = frozenset(one for one in far if not is_universal(hearing.case, _type_of(one)))
+    if not asked:
+        return [Judged(one.raw, one.envelope, one.decision, _NONE) for one in leaving]
+    paths = _Paths(led, far - asked | near, await _visible(hearing, leaving, asked - {UNTOLD}))
+    return [_settled(one, paths) for one in leaving]
+
+
+class _Paths(NamedTuple):
+    """Where references lead: each text's target; the targets that are open to everyone here; those that the caller may read.
+
+    `read` gives the patients that each of them is about.
+    """
+
+    led: Mapping[str, str | None]
+    open: frozenset[str]
+    read: Mapping[str, frozenset[str]]
+
+    def astray(self, text: str, about: frozenset[str]) -> bool:
+        """Whether a reference in a resource about these patients leads nowhere for the caller."""
+        target = self.led.get(text)
+        if target is None or target in self.open:
+            return False
+        return not self.read.get(target, frozenset({UNTOLD})) <= about
+
+
+def _led(hearing: Hearing, leaving: Sequence[Judged]) -> dict[str, str | None]:
+    """Every literal reference in what leaves, and what it names."""
+    bodies = [bytes(one.raw) for one in leaving]
+    joined = b"\n".join(bodies)
+    texts = _NONE.union(*map(references_in, bodies)) if may_hide(joined) else references_in(joined)
+    bases = (hearing.house.public_url, hearing.house.upstream_url)
+    return {text: pointed_at(text, hearing.reader.normal, bases) for text in texts}
+
+
+def _settled(one: Judged, paths: _Paths) -> Judged:
+    about = (one.envelope.patients if one.envelope else None) or _NONE
+    texts = references_in(bytes(one.raw)) if one.envelope else _NONE
+    named = {target for text in texts if (target := paths.led.get(text)) in paths.read and target}
+    about = about.union(*(paths.read[name] for name in named if name.startswith(_PATIENT)))
+    astray = frozenset(text for text in texts if paths.astray(text, about))
+    if astray and not opens(one.raw):
+        return Judged(one.raw, one.envelope, ILLEGIBLE, _NONE)
+    return Judged(one.raw, one.envelope, one.decision, astray)
+
+
+async def _visible(
+    hearing: Hearing, leaving: Sequence[Judged], asked: frozenset[str]
+) -> Mapping[str, frozenset[str]]:
+    """The targets that a read would give the caller, each with the patients it is about."""
+    reading = hearing.as_read()
+    asked = frozenset(one for one in asked if _is_read(reading, _type_of(one)))
+    known = frozenset().union(*(one.patients or _NONE for one in _envelopes(leaving)))
+    facts = {patient: hearing.facts[patient] for patient in known if patient in hearing.facts}
+    left = _left(hearing, len(known))
+    others = frozenset(one for one in asked if one.startswith(_PATIENT))
+    if len(others) > CHUNK or (others and left <= _OF_FACTS):
+        asked, others = asked - others, _NONE
+    if others:
+        left -= _OF_FACTS
+        # for who is not there too, so that it costs what who is hidden costs
+        facts |= await hearing.house.facts.patients(others, hearing.record.find)
+    house = replace(hearing.house, witness=nobody)
+    reading = replace(reading, facts=facts, house=house)
+    bodies = await _bodies(hearing, leaving, asked, left)
+    return await _read(reading, list(bodies.values()))
+
+
+def _left(hearing: Hearing, patients: int) -> int:
+    """The look-ups that those of facts leave for references."""
+    spent = _OF_CALLER + _OF_FACTS * -(-patients // CHUNK)
+    return max(_FEWEST, hearing.house.max_lookups - spent)
+
+
+def _is_read(reading: Hearing, rtype: str) -> bool:
+    """Whether resources of a type may be read by the caller at all."""
+    known = rtype in reading.house.definitions.resource_types
+    return known and decide_request(reading.case, rtype, granted=bool(reading.grants)).permits
+
+
+async def _bodies(
+    hearing: Hearing, leaving: Sequence[Judged], asked: frozenset[str], left: int
+) -> Mapping[str, Resource]:
+    """The targets: those that stand in the same answer as they are now, and those that upstream has."""
+    here: dict[str, Resource] = {}
+    if hearing.request.interaction is Interaction.SEARCH_TYPE:
+        here = {one.reference: raw for one, raw in _with_raw(leaving) if one.reference in asked}
+    missing = asked - here.keys()
+    if not missing:
+        return here
+    return {**here, **await hearing.house.targets.bodies(missing, left, hearing.record.find)}
+
+
+async def _read(reading: Hearing, bodies: list[Resource]) -> Mapping[str, frozenset[str]]:
+    """Those that are permitted. Who is about somebody of whom no facts were gathered is not: nothing is asked for that alone."""
+    envelopes = reading.reader.read_all(bodies)
+    told = [
+        body for body, one in zip(bodies, envelopes, strict=True) if _is_known(one, reading.facts)
+    ]
+    return {
+        one.envelope.reference: one.envelope.patients or _NONE
+        for one in await reading.judge(told)
+        if one.permitted and one.envelope is not None
+    }
+
+
+def _is_known(one: Envelope | None, facts: Collection[str]) -> bool:
+    return one is not None and one.patients is not None and one.patients <= set(facts)
+
+
+def _envelopes(judged: Iterable[Judged]) -> Iterable[Envelope]:
+    return (one.envelope for one in judged if one.envelope is not None)
+
+
+def _with_raw(judged: Iterable[Judged]) -> Iterable[tuple[Envelope, Resource]]:
+    return ((one.envelope, one.raw) for one in judged if one.envelope is not None)
+
+
+def _type_of(reference: str) -> str:
+    return reference.partition("/")[0]
+
+
+def searches_references(hearing: Hearing) -> bool:
+    """Whether a search filters or sorts by references."""
+    return bool(list(_reference_paths(hearing)))
+
+
+def found_by_astray(hearing: Hearing, judged: Judged) -> bool:
+    """Whether a search filters or sorts by a reference in this resource that leads nowhere for the caller.
+
+    That it was found, and where, would tell what the caller does not see in it; so it is not found.
+    """
+    if not judged.astray:
+        return False
+    normal = hearing.reader.normal
+    astray = {normal(text) for text in judged.astray}
+    return any(
+        not astray.isdisjoint(references_of(bytes(judged.raw), paths, normal))
+        for paths in _reference_paths(hearing)
+    )
+
+
+def _reference_paths(hearing: Hearing) -> Iterable[tuple[str, ...]]:
+    request, definitions = hearing.request, hearing.house.definitions
+    known = definitions.search_params.get(request.type, {})
+    names = (
+        *(one.name for one in request.parameters),
+        *(one.removeprefix("-") for one in request.sort),
+    )
+    return (
+        known[name].paths
+        for name in names
+        if name in known and known[name].kind == "reference" and name != "patient"
+    )

@@ -1,0 +1,135 @@
+"""Prune: take references that lead nowhere for the caller out of a resource, and what repeats them (threats T-70; decisions §7).
+
+    letter opened -> References gone, with the rows and extensions that were there for them -> echoes -> letter sealed
+
+Laws: a letter in which nothing is pruned leaves as the bytes it came as. A Reference that must be there is masked. Whether the
+target is hidden or does not exist makes no difference. No label says that something was pruned.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from proxy.fhir.codec import Json
+from proxy.fhir.envelope import UnreadableError
+from proxy.obligations.echoes import Echoes, without_echoes
+from proxy.obligations.letter import (
+    MASKED,
+    Object,
+    Place,
+    Slot,
+    each,
+    inside,
+    is_mandatory,
+    open_letter,
+    place_of,
+    rewritten,
+    sealed,
+    slots_of,
+)
+from proxy.obligations.shadows import without_narratives, without_orphans
+
+_EXTENSIONS = ("extension", "modifierExtension")
+_ROWS = frozenset(
+    """
+    Appointment.participant.actor AuditEvent.entity.what CarePlan.activity.plannedActivityReference
+    CarePlan.activity.reference CareTeam.participant.member Encounter.participant.actor Encounter.participant.individual
+    Immunization.reaction.detail
+    """.split()  # noqa: SIM905
+)
+"""References that need not be there, and without which the rest of their row would tell of what is gone."""
+_MEANINGFUL = frozenset({"Consent", "Contract", "Group.characteristic"})
+"""Where a row that is gone would change what the others mean: it stays, masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What leaves of a resource, and the paths of the references that were taken out, sorted."""
+
+    body: bytes
+    paths: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Pruning:
+    """The pruning of one letter; it remembers what it takes out."""
+
+    astray: frozenset[str]
+    paths: set[str] = field(default_factory=set)
+    gone: list[Object] = field(default_factory=list)
+
+    def change(self, slot: Slot, place: Place) -> Slot:
+        """What is left of an element."""
+        listed = isinstance(slot.value, list)
+        return each(slot, lambda one: self._item(one, place, listed=listed))
+
+    def _item(self, one: Slot, place: Place, *, listed: bool) -> Slot:
+        node = one.value
+        if not isinstance(node, dict):
+            return inside(one, place, self.change)
+        if self._is_astray(node):
+            self.paths.add(".".join((place.rtype, *place.steps, "reference")))
+            self.gone.append(node)
+            return Slot(one.name)
+        left = rewritten(node, place, self.change)
+        if left == node:
+            return one
+        if one.name in _EXTENSIONS:
+            return _extension(one, left)
+        if not left or (listed and _is_row(node, left, place_of(node, place))):
+            return Slot(one.name)
+        return Slot(one.name, left, one.twin)
+
+    def _is_astray(self, node: Object) -> bool:
+        reference = node.get("reference")
+        return isinstance(reference, str) and reference in self.astray
+
+
+def prune(raw: bytes, astray: frozenset[str]) -> Pruned:
+    """Take out every Reference whose `reference` is one of these texts; verbatim if there is none.
+
+    `UnreadableError` when the resource cannot be read whole.
+    """
+    try:
+        tree = open_letter(raw)
+        pruning = _Pruning(astray)
+        shown = rewritten(tree, Place(""), pruning.change)
+        if not pruning.paths:
+            return Pruned(raw, ())
+        shown, _ = without_orphans(shown, tree)
+        shown = without_narratives(without_echoes(shown, Echoes.of(pruning.gone)))
+    except RecursionError:
+        raise UnreadableError("nested too deep") from None
+    return Pruned(sealed(shown), tuple(sorted(pruning.paths)))
+
+
+def _extension(one: Slot, left: Object) -> Slot:
+    """An extension without value is none; a modifier stays as a mark, for it changes what the rest means."""
+    if any(name.removeprefix("_") not in ("url", "id") for name in left):
+        return Slot(one.name, left)
+    if one.name == "extension":
+        return Slot(one.name)
+    return Slot(one.name, {**left, "extension": [dict(MASKED)]})
+
+
+def _is_row(node: Object, left: Object, place: Place) -> bool:
+    """Whether an item of a list was there for what is gone. One that others name by its number stays, masked."""
+    if "sequence" in node or {place.rtype, ".".join((place.rtype, *place.steps))} & _MEANINGFUL:
+        return False
+    return any(_is_essential(place.below(name)) for name in _lost(node, left))
+
+
+def _is_essential(place: Place) -> bool:
+    return is_mandatory(place) or ".".join((place.rtype, *place.steps)) in _ROWS
+
+
+def _lost(node: Object, left: Object) -> Iterator[str]:
+    """The elements of which nothing is left, or only a mask."""
+    for slot in slots_of(node):
+        shown = left.get(slot.name)
+        if slot.value is not None and shown != slot.value and (shown is None or _is_mask(shown)):
+            yield slot.name
+
+
+def _is_mask(value: Json) -> bool:
+    first = value[0] if isinstance(value, list) and value else value
+    return isinstance(first, dict) and first.get("extension") == [MASKED]
