@@ -32,10 +32,13 @@ DENIES = {
     ("unknown", "denies", "permits"), list(product([False, True], DENIES, [False, True]))
 )
 def test_every_row_of_the_table(*, unknown: bool, denies: str, permits: bool) -> None:
-    voices = Voices((DOUBT,) if unknown else (), DENIES[denies], (STANDING,) if permits else ())
-    decision = combine(voices)
+    asked = frozenset({"Consent/c"})
+    permitting = (STANDING,) if permits else ()
+    decision = combine(Voices((DOUBT,) if unknown else (), DENIES[denies], permitting, asked))
     expected = not unknown and permits and denies in ("none", "lifted")
     assert decision.permits is expected
+    assert decision.effect is (Effect.PERMIT if expected else Effect.DENY)
+    assert decision.consents == asked
     assert bool(decision.obligations.redactions) is expected
     assert decision.reasons
 
@@ -43,6 +46,12 @@ def test_every_row_of_the_table(*, unknown: bool, denies: str, permits: bool) ->
 def test_what_was_lifted_is_shown_beside_what_lifts_it() -> None:
     decision = combine(Voices((), DENIES["lifted"], (STANDING,)))
     assert decision.reasons == (reason_of(STANDING), REFUSED)
+
+
+def test_silence_denies_and_says_so() -> None:
+    decision = combine(Voices((), (), ()))
+    silence = Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this")
+    assert decision == Decision(Effect.DENY, (silence,))
 
 
 def test_an_uncertain_rule_is_an_unknown_reason() -> None:
@@ -67,7 +76,13 @@ def test_two_patients_both_permit_with_the_obligations_of_both() -> None:
     joined = joined_of([ONE, OTHER], ["Patient/a", "Patient/b"])
     assert joined.permits
     assert joined.obligations == ONE.obligations | OTHER.obligations
+    assert joined.consents == {"Consent/c"}
     assert joined.whose == {("Patient/b", "Consent/c")}
+
+
+def test_two_patients_permit_with_the_reasons_of_both() -> None:
+    both = [Decision(Effect.PERMIT, (reason,)) for reason in (REFUSED, DOUBT)]
+    assert joined_of(both, ["Patient/a", "Patient/b"]).reasons == (REFUSED, DOUBT)
 
 
 @pytest.mark.parametrize("decisions", [[ONE, NO], [NO, ONE], [NO, NO]])
