@@ -13,6 +13,7 @@ from dataclasses import replace
 from proxy.audit.record import standing_of
 from proxy.enforcement.exporting import Asking
 from proxy.enforcement.hearing import OK, Hearing
+from proxy.enforcement.references import settled
 from proxy.errors import OwnError, ProxyError
 from proxy.fhir.interaction import Interaction
 from proxy.fhir.ndjson import Lines, require_type
@@ -78,10 +79,11 @@ async def _given(hearing: Hearing, batch: Sequence[bytes], told: frozenset[str])
     """What leaves of a batch, once that is recorded."""
     now = await renewed(hearing)
     judged = await now.judge(batch)
-    for one in judged:
+    shown = await settled(now, [one for one in judged if _leaves(one)])
+    for one in (*judged, *shown):
         if not _leaves(one):
             now.withhold(one)
-    leaving = now.disclose_all([one for one in judged if _leaves(one)])
+    leaving = now.disclose_all([one for one in shown if _leaves(one)])
     if not now.record.warned <= told:
         raise OwnError("a line calls for a warning that the file was not begun with")
     await now.house.journal.record(now.record.entry(OK))

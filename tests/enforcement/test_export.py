@@ -21,6 +21,7 @@ from tests.bulk import (
     files_of,
     lines,
     manifest_of,
+    observation,
     policies,
     registry,
 )  # fmt: skip
@@ -209,7 +210,7 @@ async def test_a_group_that_policy_does_not_open_does_not_exist(tmp_path: Path) 
         assert not any("$export" in call.target for call in upstream.calls)
 
 
-FOREIGN = [
+FOREIGN: list[Any] = [
     {**REGISTRY, "sub": "another"},
     {**REGISTRY, "client_id": "another"},
     {**REGISTRY, "extensions": {}},
@@ -363,3 +364,13 @@ async def test_the_capability_statement_says_what_can_be_exported(tmp_path: Path
             "group-export",
             "patient-export",
         ]
+
+
+async def test_a_reference_leads_to_what_may_be_exported_or_is_taken_out(tmp_path: Path) -> None:
+    refers = observation("o4", SHARES, focus=[{"reference": "Observation/o1"}])
+    strays = observation("o5", SHARES, focus=[{"reference": "Observation/o3"}])
+    async with registry(tmp_path, *WORLD, refers, strays) as (stage, _):
+        found = lines((await exported(stage, "/$export?_type=Observation"))["Observation"])
+        by_id = {one["id"]: one for one in found}
+        assert by_id["o4"]["focus"] == [{"reference": "Observation/o1"}]
+        assert "Observation/o3" not in json.dumps(by_id["o5"])
