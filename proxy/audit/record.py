@@ -174,7 +174,7 @@ class Record:
             status=status,
             method=raw.method[:16],
             target=raw.target[:LONGEST_TARGET],
-            interaction=request.interaction.value if request else "",
+            interaction=request.judged_as.value if request else "",
             type=request.type if request else "",
             resource_id=request.id if request else "",
             version=request.version if request else "",

@@ -4,10 +4,12 @@ Upstream is never asked for a compartment: each parameter that makes it up is se
 scopes, guard and judgement, and a resource is given once. A parameter that reads what may be redacted for the caller is not used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from proxy.decision.case import Case
+from proxy.enforcement.emergency import is_trusted
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.matching import Tie, matching, source_of, target_of
 from proxy.enforcement.unions import Leg, beginning, united
@@ -79,16 +81,28 @@ def _leads(hearing: Hearing, raw: Resource, way: SearchParam, patient: str) -> b
 
 def _open_ways(hearing: Hearing, rtype: str) -> list[SearchParam]:
     """The parameters that read nothing that may be redacted for this caller."""
-    definitions = hearing.house.definitions
-    cases = [one for one in (hearing.case, hearing.case.emergency) if one is not None]
     found = []
-    for way in ways_into(rtype, definitions):
+    for way in ways_into(rtype, hearing.house.definitions):
         parameters = (SearchParameter(way.name, "", ()),)
-        probe = FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=parameters)
         try:
-            for case in cases:
-                guard(probe, case, definitions)
+            guarded(hearing, FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=parameters))
         except CallerError:
             continue
         found.append(way)
     return found
+
+
+def guarded(hearing: Hearing, request: FhirRequest) -> None:
+    """Refuses a search that reads what may be redacted in any of the capacities in which the caller is judged."""
+    for case in cases_of(hearing):
+        guard(request, case, hearing.house.definitions)
+
+
+def cases_of(hearing: Hearing) -> Iterator[Case]:
+    """The caller's case, the one under grants where there are any, and that of whom it acts for."""
+    case = hearing.case
+    yield case
+    if case.emergency is not None and (hearing.grants or is_trusted(case)):
+        yield case.emergency
+    if case.behind is not None:
+        yield case.behind

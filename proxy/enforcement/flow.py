@@ -7,6 +7,7 @@ from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
+from proxy.enforcement.everything import everything
 from proxy.enforcement.export import perform as export
 from proxy.enforcement.export import require_offered
 from proxy.enforcement.hearing import OK, Hearing
@@ -30,6 +31,7 @@ PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
     Interaction.VREAD: vread,
     Interaction.HISTORY_INSTANCE: history,
     Interaction.SEARCH_TYPE: search,
+    Interaction.EVERYTHING: everything,
 }
 """What each interaction is performed by; what is not here never goes up."""
 
@@ -152,7 +154,7 @@ class Enforcement:
             in_force.compiled,
             principal,
             closure,
-            request.interaction.value,
+            request.judged_as.value,
             house.zone,
             record.recorded,
         )

@@ -100,7 +100,7 @@ def _unmarked(at: str, legs: int) -> tuple[str, int]:
     if found is None or int(found[2]) >= legs:
         # Only what was sealed here comes here; another release may have composed the union otherwise.
         raise UpstreamError("a page link leads to no search of the union")
-    return found[1], int(found[2])
+    return found[1].removeprefix("/"), int(found[2])
 
 
 def _inside(url: str, base: str) -> str:

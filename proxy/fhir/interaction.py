@@ -28,10 +28,17 @@ class Interaction(Enum):
     SEARCH_TYPE = "search-type"
     CAPABILITIES = "capabilities"
     OPERATION = "operation"
+    EVERYTHING = "everything"
+    LASTN = "lastn"
+    DOCREF = "docref"
     EXPORT = "export"
     """Bulk Data Access: the kick-off of an export, the status of its job, and its files."""
     SMART_CONFIGURATION = "smart-configuration"
     """No FHIR interaction: the well-known document of SMART App Launch."""
+
+
+COMPOSED = frozenset({Interaction.EVERYTHING, Interaction.LASTN, Interaction.DOCREF})
+"""Operations that are composed of searches: whoever may make these may have them, and nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +118,15 @@ class FhirRequest:
     head: bool = False
     operation: str = ""
     """The name of an operation, without `$`."""
+    arguments: tuple[SearchParameter, ...] = ()
+    """Parameters of an operation that are no filters of its type."""
     pairs: tuple[query.Pair, ...] = ()
     """The parameters of an export, as they were given: what performs it reads them."""
+
+    @property
+    def judged_as(self) -> Interaction:
+        """The interaction that scopes and policies must cover."""
+        return Interaction.SEARCH_TYPE if self.interaction in COMPOSED else self.interaction
 
     @property
     def only_counts(self) -> bool:
@@ -175,6 +189,19 @@ SERVED = (
         Interaction.OPERATION,
         ("POST",),
         re.compile(r"/\$(?P<operation>(?:end-)?break-glass)"),
+    ),
+    _Route(
+        Interaction.EVERYTHING,
+        (*_READERS, "POST"),
+        re.compile(rf"/(?P<type>Patient)/(?P<id>{_ID})/\$(?P<operation>everything)"),
+    ),
+    _Route(
+        Interaction.LASTN, _READERS, re.compile(r"/(?P<type>Observation)/\$(?P<operation>lastn)")
+    ),
+    _Route(
+        Interaction.DOCREF,
+        _READERS,
+        re.compile(r"/(?P<type>DocumentReference)/\$(?P<operation>docref)"),
     ),
     _Route(
         Interaction.EXPORT,
@@ -291,7 +318,13 @@ def path_of(request: FhirRequest) -> str:
     match request.interaction:
         case Interaction.CAPABILITIES:
             return "metadata"
-        case Interaction.OPERATION | Interaction.EXPORT:
+        case (
+            Interaction.OPERATION
+            | Interaction.EXPORT
+            | Interaction.EVERYTHING
+            | Interaction.LASTN
+            | Interaction.DOCREF
+        ):
             return "/".join(filter(None, (instance, f"${request.operation}")))
         case Interaction.SMART_CONFIGURATION:
             return ".well-known/smart-configuration"

@@ -14,8 +14,11 @@ from dataclasses import replace
 from proxy.errors import CallerError, Refusal
 from proxy.fhir import negotiation, query
 from proxy.fhir.chains import MAX_SEARCHES, Reading, is_chain, link_of, searches_of
+from proxy.fhir.composed import Reading as Composed
+from proxy.fhir.composed import pairs_in, require_complete, with_argument
 from proxy.fhir.definitions import Definitions, SearchParam
 from proxy.fhir.interaction import (
+    COMPOSED,
     FhirRequest,
     Interaction,
     RawRequest,
@@ -58,8 +61,12 @@ def request_of(
     _, text = split_target(raw.target)
     if request.interaction is Interaction.EXPORT:
         return replace(request, pairs=pairs_of(raw, text))
-    understood = with_parameters(request, pairs_of(raw, text), definitions, public_url)
+    pairs = pairs_of(raw, text)
+    if request.interaction is Interaction.EVERYTHING and raw.method == "POST":
+        pairs += pairs_in(raw.body)
+    understood = with_parameters(request, pairs, definitions, public_url)
     require_searchable(understood, definitions)
+    require_complete(understood)
     return understood
 
 
@@ -73,6 +80,8 @@ def with_parameters(
             request = _RESULT_READERS[name](request, value, definitions)
         elif request.interaction is Interaction.SEARCH_TYPE:
             request = _with_filter(request, name, value, definitions, public_url)
+        elif request.interaction in COMPOSED:
+            request = with_argument(request, name, value, Composed(definitions, public_url))
         else:
             raise _refused("the parameter is not known for this interaction")
     if request.cursor and not {name for name, _ in pairs} <= {"_page", "_format"}:
@@ -239,6 +248,9 @@ _RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
     Interaction.SMART_CONFIGURATION: frozenset(),
     Interaction.OPERATION: frozenset({"_format", "_pretty"}),
     Interaction.EXPORT: frozenset(),
+    Interaction.EVERYTHING: frozenset({"_count", "_format", "_page", "_pretty", "_since"}),
+    Interaction.LASTN: frozenset({"_format", "_pretty"}),
+    Interaction.DOCREF: frozenset({"_count", "_format", "_page", "_pretty"}),
     Interaction.READ: _OF_A_READ,
     Interaction.VREAD: _OF_A_READ,
     Interaction.HISTORY_INSTANCE: _OF_A_READ | {"_count", "_page", "_since"},
@@ -250,7 +262,7 @@ def canonical_query(request: FhirRequest) -> list[query.Pair]:
     """Write the parameters of a request as name-value pairs: for self links, and after `for_upstream` for upstream."""
     pairs = [
         (":".join(filter(None, (p.name, p.modifier))), ",".join(p.values))
-        for p in request.parameters + request.includes
+        for p in request.parameters + request.arguments + request.includes
     ]
     pairs += [(link.key, link.value) for link in request.links]
     single = {

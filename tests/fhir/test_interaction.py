@@ -39,6 +39,15 @@ SERVED = [
     ("/Patient/P1/_history", FhirRequest(Interaction.HISTORY_INSTANCE, "Patient", "P1")),
     ("/Observation", FhirRequest(Interaction.SEARCH_TYPE, "Observation")),
     (
+        "/Patient/P1/$everything",
+        FhirRequest(Interaction.EVERYTHING, "Patient", "P1", operation="everything"),
+    ),
+    ("/Observation/$lastn", FhirRequest(Interaction.LASTN, "Observation", operation="lastn")),
+    (
+        "/DocumentReference/$docref",
+        FhirRequest(Interaction.DOCREF, "DocumentReference", operation="docref"),
+    ),
+    (
         "/Patient/P1/Observation",
         FhirRequest(Interaction.SEARCH_TYPE, "Observation", compartment="Patient/P1"),
     ),
@@ -120,7 +129,10 @@ def test_what_cannot_exist_is_not_found(target: str) -> None:
 NOT_SUPPORTED = [
     ("POST", ""), ("GET", ""), ("GET", "?_type=Patient"), ("DELETE", "?_id=1"), ("POST", "/_search"),
     ("GET", "/_search"), ("GET", "/_history"), ("GET", "/Patient/_history"), ("GET", "/Patient/P1/$export"),
-    ("POST", "/$graphql"), ("GET", "/Patient/$everything"), ("GET", "/Patient/P1/$everything"),
+    ("POST", "/$graphql"), ("GET", "/Patient/$everything"), ("GET", "/Encounter/P1/$everything"), ("GET", "/Group/P1/$everything"), ("GET", "/Patient/P1/$summary"),
+    ("GET", "/$everything"), ("POST", "/Patient/$everything"), ("GET", "/Patient/P1/_history/1/$everything"),
+    ("GET", "/Observation/O1/$lastn"), ("GET", "/$lastn"), ("POST", "/Composition/C1/$document"),
+    ("GET", "/$docref"), ("GET", "/DocumentReference/D1/$docref"), ("GET", "/Patient/$docref"), ("GET", "/Observation/$LASTN"),
     ("GET", "/Patient/P1/$EVERYTHING"), ("POST", "/Patient/P1/_history/2/$meta-add"),
     ("GET", "/Patient/P1/*"), ("GET", "/Practitioner/P1/Observation"), ("POST", "/Encounter/P1/Observation/_search"),
 ]  # fmt: skip
