@@ -163,12 +163,12 @@ def _type_of(reference: str) -> str:
 
 
 def searches_references(hearing: Hearing) -> bool:
-    """Whether a search filters or sorts by references."""
+    """Whether a search filters, sorts or chains by references."""
     return bool(list(_reference_paths(hearing)))
 
 
 def found_by_astray(hearing: Hearing, judged: Judged) -> bool:
-    """Whether a search filters or sorts by a reference in this resource that leads nowhere for the caller.
+    """Whether a search filters, sorts or chains by a reference in this resource that leads nowhere for the caller.
 
     That it was found, and where, would tell what the caller does not see in it; so it is not found.
     """
@@ -188,6 +188,8 @@ def _reference_paths(hearing: Hearing) -> Iterable[tuple[str, ...]]:
     names = (
         *(one.name for one in request.parameters),
         *(one.removeprefix("-") for one in request.sort),
+        *(one.name for one in request.links if not one.reverse),
+        request.tie,
     )
     return (
         known[name].paths

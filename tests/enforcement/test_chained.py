@@ -10,6 +10,7 @@ from aiohttp import web
 
 from proxy.audit.event import Observer, events_of
 from proxy.sandbox.samples import load_samples
+from tests.emergencies import close_glass, open_glass
 from tests.stage import Json, Reply, Stage, Upstream, bundle, names, serving, staged, world_of
 from tests.worlds.twins import hidden, labelled, observation
 
@@ -168,6 +169,44 @@ async def test_too_much_that_is_visible_is_too_costly(scene: Scene) -> None:
     assert await scene.ids(f"Patient?_has:Observation:patient:_id={exactly}") == ["Patient/susan"]
 
 
+async def test_what_many_references_lead_to_is_bounded_too(scene: Scene) -> None:
+    names_ = [f"helper-{n}" for n in range(MOST + 1)]
+    helpers: list[Json] = [{"resourceType": "Practitioner", "id": one} for one in names_]
+    performers = [{"reference": f"Practitioner/{one}"} for one in names_]
+    some = observation("helped", "susan", 1, performer=performers[1:])
+    every = observation("helped-more", "susan", 1, performer=performers)
+    load_samples(scene.upstream.world.store, [bundle(*helpers, some, every)])
+    key = "Practitioner?_has:Observation:performer:_id="
+    assert await scene.ids(f"{key}helped") == [f"Practitioner/{one}" for one in names_[1:]]
+    answer = await scene.stage.ask(f"{key}helped-more", PHYSICIAN)
+    assert (answer.status, answer.json["issue"][0]["code"]) == (403, "too-costly")
+
+
+async def test_several_lists_of_ids_are_asked_as_one(scene: Scene) -> None:
+    key = "_has:Encounter:patient:status=planned"
+    await scene.ids(f"Patient?_id=susan,camille&{key}")
+    [asked] = [one for one in scene.asked() if one.startswith("/fhir/Patient?")]
+    assert asked == "/fhir/Patient?_id=susan&_count=100"
+
+
+async def test_a_page_link_does_not_outlive_the_grant_that_a_chain_needed(scene: Scene) -> None:
+    who = "outside-clinician"
+    about = observation("noes", "noe", 1, performer=[{"reference": f"Practitioner/{one}"} for one in ("dr-martin", "dr-petit")])  # fmt: skip
+    load_samples(scene.upstream.world.store, [bundle(about)])
+    target = "Practitioner?_has:Observation:performer:_id=noes&_count=1"
+    assert await scene.ids(target, who) == []
+    assert (await open_glass(scene.stage, who)).status == 200
+    scene.stage.entries()
+    first = await scene.stage.ask(target, who)
+    [entry] = scene.stage.entries()
+    assert (len(first.ids), [one.act.value for one in entry.grants]) == (1, ["used"])
+    assert first.next is not None
+    assert len((await scene.stage.ask(first.next, who)).ids) == 1
+    await close_glass(scene.stage, who)
+    assert (await scene.stage.ask(first.next, who)).status == 404
+    assert await scene.ids(target, who) == []
+
+
 SCOPES = [
     ("Observation?patient.name=susan", "user/Observation.rs", 403),
     ("Observation?subject.name=susan", "user/Observation.rs", 403),
@@ -186,6 +225,35 @@ async def test_a_search_inside_needs_a_scope_of_its_own(
     answer = await scene.stage.ask(target, {"like": PHYSICIAN, "scope": scope})
     assert answer.status == status
     assert bool(scene.asked()) == (status == 200)
+
+
+async def test_types_that_the_caller_may_not_search_are_not_asked_for(scene: Scene) -> None:
+    who = {"like": PHYSICIAN, "scope": "user/Observation.rs user/Patient.rs"}
+    assert await scene.ids("Observation?subject.name=susan", who)
+    assert not any("/Location" in one for one in scene.asked())
+    await scene.ids("Observation?subject.name=susan")
+    assert any("/Location" in one for one in scene.asked())
+
+
+async def test_a_reverse_chain_leads_to_the_type_that_is_searched_alone(scene: Scene) -> None:
+    namesake = observation("of-a-group", "susan", 1, subject={"reference": "Group/susan"})
+    helped = observation("by-patient", "susan", 1, performer=[{"reference": "Patient/susan"}])
+    load_samples(scene.upstream.world.store, [bundle(namesake, helped)])
+    assert await scene.ids("Patient?_has:Observation:subject:_id=of-a-group") == []
+    assert await scene.ids("Practitioner?_has:Observation:performer:_id=by-patient") == []
+    assert all(one.startswith("/fhir/Observation?") for one in scene.asked())
+
+
+async def test_a_reference_that_is_pruned_leads_nowhere(scene: Scene) -> None:
+    member = observation("member", "camille", 1)
+    panel = observation("panel", "susan", 1, hasMember=[{"reference": "Observation/member"}])
+    own = observation("own", "susan", 1, hasMember=[{"reference": "Observation/visit-0"}])
+    load_samples(scene.upstream.world.store, [bundle(member, panel, own)])
+    assert (await scene.stage.ask("Observation/member", PHYSICIAN)).status == 200
+    assert "hasMember" not in (await scene.stage.ask("Observation/panel", PHYSICIAN)).json
+    assert await scene.ids("Observation?has-member._id=member,visit-0") == ["Observation/own"]
+    back = await scene.ids("Observation?_has:Observation:has-member:_id=panel,own")
+    assert back == ["Observation/visit-0"]
 
 
 async def test_what_upstream_finds_beyond_a_chain_is_withheld(scene: Scene) -> None:

@@ -86,3 +86,22 @@ async def test_facts_that_cannot_be_had_hide_what_they_are_about(scene: Scene) -
     directory = await scene.stage.ask("Practitioner/dr-martin", "care-team-physician")
     scene.upstream.override = None
     assert (reply.status, directory.status) == (404, 200)
+
+
+async def test_what_does_not_open_has_no_part_and_is_absent_where_one_is_asked_for(
+    scene: Scene,
+) -> None:
+    inside = b'{"url":"u","extension":[' * 40 + b"]}" * 40
+    deep = b'{"resourceType":"Observation","id":"deep","status":"final","code":{"text":"c"},"subject":{"reference":"Patient/camille"},"extension":[%s]}' % inside  # fmt: skip
+
+    async def override(request: web.BaseRequest) -> web.StreamResponse | None:
+        is_data = request.raw_path.startswith("/fhir/Observation")
+        return web.Response(body=deep, content_type="application/fhir+json") if is_data else None
+
+    scene.upstream.override = override
+    part = await scene.stage.ask("Observation/deep?_elements=code", "care-team-physician")
+    scene.upstream.override = None
+    absent = await scene.stage.ask("Observation/no-such", "care-team-physician")
+    assert (part.status, part.body) == (404, absent.body)
+    [entry] = [one for one in scene.stage.entries() if "_elements" in one.target]
+    assert names([entry], "withheld") == ["Observation/deep"]

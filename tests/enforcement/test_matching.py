@@ -115,6 +115,15 @@ async def test_beyond_the_bound_an_estimate_is_none_and_the_exact_total_too_cost
     assert names(scene.stage.entries()[1:], "disclosed") == []
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 403)])
+async def test_the_bound_of_a_total_counts_what_the_page_shows(
+    scene: Scene, more: int, status: int
+) -> None:
+    scene.answers(*(entry({**SUSAN, "id": f"other-{n}"}) for n in range(MOST + more)))
+    answer = await scene.stage.ask("Observation?_total=accurate&_count=2", PHYSICIAN)
+    assert answer.status == status
+
+
 async def test_upstream_is_asked_for_whole_resources_and_for_many_at_once(scene: Scene) -> None:
     await scene.stage.ask("Observation?patient=susan&_summary=count&_sort=-date", PHYSICIAN)
     await scene.stage.ask("Observation?patient=susan&_elements=code&_total=estimate", PHYSICIAN)
