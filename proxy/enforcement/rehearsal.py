@@ -82,6 +82,8 @@ def rehearsed_request(line: str, house: House) -> RawRequest:
             Refusal.MALFORMED, "a request is written `GET /Type/id` or `GET /Type?name=value`"
         )
     headers = {"accept": "application/fhir+json"}
+    if matched[2].partition("?")[0].endswith("/$export"):
+        headers["prefer"] = "respond-async"  # without which it is none
     target = house.base_path + matched[2]
     return RawRequest(matched[1], target, headers, b"", house.new_id())
 
