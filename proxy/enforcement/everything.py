@@ -45,13 +45,13 @@ async def everything(hearing: Hearing) -> Answer:
     legs = _legs(hearing)
     await current(hearing)
     if not legs:
-        return bundle(hearing, "searchset", NOTHING, 0)
+        return await bundle(hearing, "searchset", NOTHING, 0)
     source = source_of(hearing, "searchset", matching(hearing))
     source = united(replace(source, fetch=_lenient(source.fetch)), legs, AHEAD)
     page = await page_of(hearing, beginning(legs), source)
     page = replace(page, included=await _supporting(hearing, page))
     whole = hearing.start is None and page.following is None
-    return bundle(hearing, "searchset", page, len(page.matches) if whole else None)
+    return await bundle(hearing, "searchset", page, len(page.matches) if whole else None)
 
 
 def _legs(hearing: Hearing) -> list[Leg]:

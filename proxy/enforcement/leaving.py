@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from proxy.decision.model import Decision
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.matching import OUTCOME
+from proxy.enforcement.references import settled
 from proxy.enforcement.single import answer
 from proxy.facts.grant import Grant
 from proxy.fhir.bundle import BundleType, OutEntry, bundle_of, high_water_mark
@@ -30,9 +31,11 @@ async def page_of(hearing: Hearing, first: str, source: Source) -> Page:
     return await collect(at, room(hearing), source)
 
 
-def bundle(hearing: Hearing, bundle_type: BundleType, page: Page, total: int | None) -> Answer:
+async def bundle(
+    hearing: Hearing, bundle_type: BundleType, page: Page, total: int | None
+) -> Answer:
     """The Bundle, built anew."""
-    shown = (*page.matches, *page.included)
+    shown = await _settled(hearing, (*page.matches, *page.included))
     entries = _entries(hearing, shown)
     header, remarks = _warnings(hearing, bundle_type)
     body = bundle_of(
@@ -44,6 +47,16 @@ def bundle(hearing: Hearing, bundle_type: BundleType, page: Page, total: int | N
         labels=_marks([one.judged.decision for one in shown if one.judged.decision]),
     )
     return answer(body, {"x-intermediary": hearing.house.public_url, **header})
+
+
+async def _settled(hearing: Hearing, shown: Sequence[Candidate]) -> list[Candidate]:
+    """What is shown, each with the references in it that lead nowhere; without what cannot be freed of them."""
+    told = await settled(hearing, [one.judged for one in shown])
+    for one in told:
+        if one.raw and not one.permitted:
+            hearing.withhold(one)
+    pairs = zip(shown, told, strict=True)
+    return [one._replace(judged=judged) for one, judged in pairs if judged.permitted]
 
 
 def _marks(decisions: Sequence[Decision]) -> frozenset[Coding]:
@@ -92,7 +105,8 @@ def _links(hearing: Hearing, page: Page, total: int | None) -> list[tuple[str, s
 def _sealed(hearing: Hearing, page: Page, following: Position, total: int | None) -> str:
     """The link to what follows. INVARIANT: it does not outlive a break-glass grant that a page so far needed."""
     house, request = hearing.house, hearing.request
-    held = {grant.id for grant in _grants_of(page) if not grant.trusted}
+    needed = _grants_of(page).union(hearing.record.used)
+    held = {grant.id for grant in needed if not grant.trusted}
     cursor = Cursor(
         binding=binding_of(hearing.case.principal, hearing.case.compiled.policies.digest),
         expires=hearing.now + house.paging.ttl_s,
