@@ -5,7 +5,7 @@ from typing import Any
 _PHYSICIAN = "care-team-physician"
 _CONSTRAINTS = (
     "user/Observation.rs?status=final user/Observation.rs?category=laboratory "
-    "user/Encounter.rs user/Practitioner.rs user/Patient.s?gender=female patient/Condition.rs"
+    "user/Encounter.rs user/Practitioner.rs user/Patient.rs patient/Condition.rs"
 )
 
 ALWAYS: dict[str, Any] = {

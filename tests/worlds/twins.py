@@ -172,15 +172,15 @@ def name_of(one: object) -> str:
 Heard = list[tuple[int, Mapping[str, str], bytes]]
 
 
-async def heard(stage: Stage, who: Any, shape: Shape) -> Heard:
-    """Every page of the answer, as the caller can tell answers apart."""
+async def heard(stage: Stage, who: Any, shape: Shape, most: int = MOST_PAGES) -> Heard:
+    """Every page of the answer, `most` at most, as the caller can tell answers apart."""
     headers = {"accept": shape.accept}
     if shape.method == "POST":
         headers["content-type"] = "application/x-www-form-urlencoded"
     headers |= dict(shape.headers)
     reply = await stage.ask(shape.target, who, shape.method, headers, shape.body.encode() or None)
     pages = [told_by(reply)]
-    while reply.status == 200 and (following := next_of(reply)) and len(pages) < MOST_PAGES:
+    while reply.status == 200 and (following := next_of(reply)) and len(pages) < most:
         reply = await stage.ask(following, who)
         pages.append(told_by(reply))
     return pages
