@@ -16,6 +16,7 @@ from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.emergency import CEILING, DENIED, NEVER, serves
 from proxy.decision.explain import explain_request
 from proxy.decision.model import Decision
+from proxy.decision.voices import judge
 from proxy.facts.grant import Grant, by_patient, holder_of
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Facts, Membership, PatientFacts
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
@@ -103,6 +104,14 @@ def test_a_grant_opens_what_no_consent_forbids_and_is_named_in_the_decision() ->
     assert decision.permits
     assert [one.id for one in decision.grants] == ["g-Patient/p"]
     assert {reason.source for reason in decision.reasons} == {"break-glass-reads"}
+
+
+def test_the_case_of_a_grant_opens_nothing_to_who_has_none_for_the_patient() -> None:
+    under = case_of().emergency
+    assert under is not None
+    assert judge(under, OBSERVATION, facts_of(WHO, grant_of(WHO))).permits
+    assert not judge(under, OBSERVATION, facts_of(WHO)).permits
+    assert not judge(under, OBSERVATION, facts_of(WHO, grant_of(WHO, "Patient/q"))).permits
 
 
 def test_a_grant_is_used_only_where_it_was_needed() -> None:

@@ -9,7 +9,7 @@ from proxy.decision.case import compile_policies, open_case
 from proxy.decision.constraints import Question
 from proxy.decision.decide import Decider, decide_request, decide_resource
 from proxy.decision.model import Verdict
-from proxy.decision.residual import forbidden, unhonoured
+from proxy.decision.residual import VOICE, forbidden, unhonoured
 from proxy.decision.voices import judge
 from proxy.facts.model import (
     ActorClosure,
@@ -24,6 +24,7 @@ from proxy.facts.model import (
 from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding, Effect, Identifier
 from proxy.fhir.envelope import UNTOLD, Envelope, Matter
 from proxy.identity.principal import Principal
+from proxy.policy.model import Rule
 from tests.facts.consents import PARIS
 from tests.situations import BASELINE, DOCTOR, consent_of, envelope_of, principal_of
 from tests.stage import NOW, Json
@@ -200,6 +201,20 @@ def test_what_the_token_forbids_nothing_lifts_though_it_would_lift_a_consent() -
     assert decided(RECORD, Restriction((CAMILLE,)))
     assert not decided(RECORD, Restriction((CAMILLE,), (forbid(),)))
     assert not decided(RECORD, Restriction((CAMILLE,), (forbid(R), permit(R), forbid(N)), "x"))
+
+
+def test_no_rule_can_name_what_the_token_forbids_to_lift_it() -> None:
+    lifting = Rule.model_validate_json(
+        '{"id": "all", "effect": "permit", "target": {"purpose": ["PATRQT"]}, '
+        f'"lifts": ["{VOICE}", "consent"]}}'
+    )
+    compiled = compile_policies(replace(BASELINE, rules=(lifting,)))
+    for rules, expected in (((), True), ((forbid(),), False)):
+        restriction = Restriction((CAMILLE,), rules)
+        closure = ActorClosure(frozenset({CAMILLE}), restriction=restriction)
+        case = open_case(compiled, OWN, closure, "read", PARIS)
+        facts = Facts(closure, NOW, {CAMILLE: PatientFacts(CAMILLE, (), ())})
+        assert judge(case, envelope_of(RECORD), facts).permits is expected
 
 
 def test_a_token_opens_nothing_that_others_shut() -> None:

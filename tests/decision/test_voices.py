@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from proxy.decision.case import compile_policies, open_case
-from proxy.decision.model import Verdict
+from proxy.decision.model import Decision, Evidence, Reason, Verdict
 from proxy.decision.voices import judge
 from proxy.facts.model import (
     ALWAYS,
@@ -16,9 +17,11 @@ from proxy.facts.model import (
     Membership,
     PatientFacts,
 )
-from proxy.fhir.coding import CONFIDENTIALITY, Coding
+from proxy.fhir.coding import CONFIDENTIALITY, Coding, Effect
+from proxy.fhir.envelope import Envelope
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import parse_scopes
+from proxy.policy.model import Matrix, PolicySet, Rule
 from tests.facts.consents import actor, deny, permit
 from tests.situations import BASELINE, DOCTOR, NURSE, PARIS, consent_of, envelope_of, principal_of
 from tests.stage import NOW, Json
@@ -177,3 +180,148 @@ def test_a_consent_that_names_the_caller_holds_against_every_lift() -> None:
     assert decided(CAMILLE, (others,), (guardian,), mother)[0]
     assert decided(CAMILLE, (everybody,), (guardian,), mother)[0]
     assert not decided(CAMILLE, (consent_of(narrow),), (guardian,), mother)[0]
+
+
+# ---- what is told with a decision ------------------------------------------------------------------------------------
+
+NOBODYS = Envelope(
+    "Organization", "o", "1", "", frozenset({N}), frozenset({"Patient/camille"}), frozenset(), "", frozenset(),
+    frozenset(),
+)  # fmt: skip
+"""A resource of a type about nobody that names a patient all the same."""
+
+
+def judged(
+    envelope: Envelope,
+    who: Principal = DOCTOR_MARTIN,
+    policies: PolicySet = BASELINE,
+    *directives: ConsentDirective,
+) -> Decision:
+    closure = ActorClosure(frozenset({who.fhir_user or ""}))
+    case = open_case(compile_policies(policies), who, closure, "read", PARIS)
+    known = {
+        one: PatientFacts(one, tuple(replace(said, patient=one) for said in directives), (TEAM,))
+        for one in envelope.patients or ()
+    }
+    return judge(case, envelope, Facts(closure, NOW, known))
+
+
+def scoped(scopes: str, patient: str | None = None) -> Principal:
+    return replace(DOCTOR_MARTIN, scopes=parse_scopes(scopes), patient=patient)
+
+
+BEFORE_ANY_VOICE: list[tuple[Envelope, Principal, Reason]] = [
+    (
+        envelope_of({"subject": {"display": "x"}}),
+        DOCTOR_MARTIN,
+        Reason("patient", Verdict.UNKNOWN, "Observation", "whom it is about cannot be told"),
+    ),
+    (
+        NOBODYS,
+        DOCTOR_MARTIN,
+        Reason("patient", Verdict.UNKNOWN, "Organization", "a type about nobody holds a patient's data"),
+    ),
+    (
+        envelope_of(CAMILLE),
+        scoped("user/Condition.rs"),
+        Reason("scope", Verdict.DENY, "Observation", "no scope of the token covers this resource"),
+    ),
+    (
+        envelope_of(CAMILLE),
+        scoped("patient/*.rs", "Patient/leo"),
+        Reason("scope", Verdict.DENY, "Observation", "outside the token's patient context"),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("envelope", "who", "reason"), BEFORE_ANY_VOICE)
+def test_what_is_refused_before_any_voice_is_heard_says_why(
+    envelope: Envelope, who: Principal, reason: Reason
+) -> None:
+    assert judged(envelope, who, BASELINE, PERMIT) == Decision(Effect.DENY, (reason,))
+
+
+def test_a_patient_scope_opens_what_is_about_nobody() -> None:
+    of_nobody = msgspec.structs.replace(NOBODYS, patients=frozenset())
+    assert judged(of_nobody, scoped("patient/*.rs", "Patient/leo")).permits
+
+
+def test_a_decision_tells_what_it_was_made_from() -> None:
+    decision = judged(envelope_of(WRITTEN), DOCTOR_MARTIN, BASELINE, PERMIT)
+    assert decision.confidentiality == "N"
+    assert decision.consents == {PERMIT.reference}
+    told = Evidence(
+        patient="Patient/camille",
+        type="Observation",
+        labels=frozenset(),
+        codes=frozenset(),
+        relationships=frozenset({"care-team", "author"}),
+        consent="permit",
+    )
+    assert decision.evidence == (told,)
+    named = consent_of(permit(actor(MARTIN)))
+    assert [one.named for one in judged(envelope_of(CAMILLE), DOCTOR_MARTIN, BASELINE, named).evidence] == [True]  # fmt: skip
+
+
+def test_of_relationships_that_are_unknown_the_evidence_says_so() -> None:
+    closure = ActorClosure(frozenset({MARTIN}))
+    case = open_case(compile_policies(BASELINE), DOCTOR_MARTIN, closure, "read", PARIS)
+    known = {"Patient/camille": PatientFacts("Patient/camille", (PERMIT,), None)}
+    [told] = judge(case, envelope_of(WRITTEN), Facts(closure, NOW, known)).evidence
+    assert told.relationships is None
+
+
+# ---- the matrix ------------------------------------------------------------------------------------------------------
+
+LETTER = BASELINE.terms.coding("loinc#34133-9")
+PLAN = BASELINE.terms.coding("loinc#18776-5")
+WITH_MATRIX = replace(
+    BASELINE,
+    matrix=Matrix({("physician", LETTER): True, ("nurse", LETTER): False, ("nurse", PLAN): True}),
+)
+SHUT = Reason("policy", Verdict.DENY, "matrix", "no cell opens this type of document to the role")
+
+
+def document(*codes: Coding, rtype: str = "DocumentReference") -> Envelope:
+    return msgspec.structs.replace(envelope_of(CAMILLE), type=rtype, codes=frozenset(codes))
+
+
+MATRIX: list[tuple[str, Coding | None, Envelope, bool]] = [
+    ("a cell that says yes", DOCTOR, document(LETTER), True),
+    ("a cell that says no", NURSE, document(LETTER), False),
+    ("a missing cell", DOCTOR, document(PLAN), False),
+    ("one of two types open", DOCTOR, document(LETTER, PLAN), True),
+    ("a document without type", DOCTOR, document(), False),
+    ("a composition", NURSE, document(LETTER, rtype="Composition"), False),
+    ("no document", NURSE, document(LETTER, rtype="Observation"), True),
+]
+
+
+@pytest.mark.parametrize(
+    ("role", "envelope", "expected"), [one[1:] for one in MATRIX], ids=[one[0] for one in MATRIX]
+)
+def test_a_document_is_open_to_whose_role_a_cell_says_so(
+    role: Coding | None, envelope: Envelope, *, expected: bool
+) -> None:
+    who = principal_of(MARTIN, role, "TREAT")
+    assert judged(envelope, who, BASELINE, PERMIT).permits
+    decision = judged(envelope, who, WITH_MATRIX, PERMIT)
+    assert decision.permits is expected
+    assert (SHUT in decision.reasons) is not expected
+
+
+def test_the_matrix_speaks_to_professionals_only() -> None:
+    patient = principal_of("Patient/camille", None, "PATRQT")
+    assert judged(document(PLAN), patient, WITH_MATRIX).permits
+
+
+def test_no_rule_lifts_what_the_matrix_shuts() -> None:
+    lifting = Rule.model_validate_json(
+        '{"id": "all", "effect": "permit", "target": {"purpose": ["TREAT"]}, '
+        '"lifts": ["matrix", "consent"]}'
+    )
+    open_to_all = replace(BASELINE, rules=(lifting,))
+    shut = replace(open_to_all, matrix=WITH_MATRIX.matrix)
+    everybody = consent_of(deny())
+    assert judged(document(PLAN), DOCTOR_MARTIN, open_to_all, everybody).permits
+    assert not judged(document(PLAN), DOCTOR_MARTIN, shut, everybody).permits
