@@ -197,3 +197,16 @@ async def test_a_page_link_is_of_the_two_that_it_was_made_for(tmp_path: Path) ->
             await stage.ask(first.next, {"like": "care-team-nurse", "act": SECRETARY})
         ).status == 404
         assert (await stage.ask(first.next, acting())).status == 200
+
+
+async def test_what_is_redacted_for_the_other_cannot_be_searched_by_the_delegate(
+    tmp_path: Path,
+) -> None:
+    home: Json = {"resourceType": "Patient", "id": "zed", "address": [{"city": "CANARY"}]}
+    async with scene(tmp_path, home) as stage:
+        search = "Patient?_id=zed&address-city=CANARY"
+        assert (await stage.ask(search, acting())).ids == ["Patient/zed"]
+        nurse = await stage.ask(search, {"like": "care-team-nurse"})
+        acting_for_nurse = await stage.ask(search, {"like": "care-team-nurse", "act": SECRETARY})
+        assert (acting_for_nurse.status, acting_for_nurse.ids) == (nurse.status, nurse.ids)
+        assert acting_for_nurse.ids == []

@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.decision.case import Case, compile_policies, open_case
+from proxy.decision.decide import decide_request
 from proxy.decision.delegation import VOICE, within
 from proxy.decision.model import Decision, Evidence, Obligations, Reason, Redaction, Verdict
 from proxy.facts.model import ActorClosure
 from proxy.fhir.coding import Effect
+from proxy.identity.principal import PrincipalKind
 from proxy.policy.load import load
 from tests.facts.consents import PARIS
 from tests.facts.test_relationship import principal
@@ -77,3 +79,12 @@ def test_whoever_cannot_be_told_is_behind_nothing(closure: ActorClosure) -> None
     behind = case(closure).behind
     assert behind is not None
     assert not behind.closure.complete
+
+
+def test_what_the_other_may_not_ask_the_caller_may_not_ask() -> None:
+    stranger = principal(fhir_user=None, kind=PrincipalKind.UNKNOWN)
+    acting = principal(fhir_user="Practitioner/secretary", delegator=stranger)
+    closure = ActorClosure(behind=ActorClosure())
+    assert decide_request(case(), "Practitioner").permits
+    opened = open_case(COMPILED, acting, closure, "read", PARIS)
+    assert not decide_request(opened, "Practitioner").permits

@@ -12,7 +12,7 @@ from proxy.facts.denylist import excluded
 from proxy.facts.gather import MAX_CONSENTS, Gatherer, GatherSettings
 from proxy.facts.model import PatientFacts
 from proxy.fhir.coding import Identifier
-from proxy.identity.principal import PrincipalKind
+from proxy.identity.principal import PrincipalKind, Situation
 from tests.facts.consents import PARIS, actor, data, deny, permit, r4
 from tests.facts.test_activity import appointment, encounter, episode
 from tests.facts.test_cache import Clock
@@ -606,3 +606,19 @@ async def test_too_many_consents_are_told() -> None:
 
 async def test_a_record_without_fault_tells_nothing() -> None:
     assert await told(Upstream(consent("p1", "c1"), TEAM), ["Patient/p1"]) == []
+
+
+async def test_what_a_caller_is_is_kept_for_each_situation_and_each_other_it_acts_for() -> None:
+    gathering = gatherer(Upstream(*PEOPLE))
+    there = Situation("1/10", frozenset({Identifier("urn:finess", "1")}))
+    away = Situation("2/10", frozenset({Identifier("urn:finess", "2")}))
+    alone = await gathering.closure(principal())
+    assert await gathering.closure(principal()) is alone
+    assert await gathering.closure(principal(situation=there)) == replace(alone, roles=frozenset())
+    assert (await gathering.closure(principal(situation=away))).references == {"Practitioner/a"}
+    acting = await gathering.closure(principal(fhir_user=None, delegator=principal()))
+    assert acting.behind == alone
+    stranger = principal(fhir_user="Practitioner/b")
+    other = await gathering.closure(principal(fhir_user=None, delegator=stranger))
+    assert other.behind is not None
+    assert other.behind.references == {"Practitioner/b"}

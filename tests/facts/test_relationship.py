@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from proxy.facts.relationship import (
     relationships_of,
 )  # fmt: skip
 from proxy.fhir.coding import Coding, Identifier
-from proxy.identity.principal import Principal, PrincipalKind
+from proxy.identity.principal import Principal, PrincipalKind, Situation
 from proxy.identity.scopes import parse_scopes
 from tests.facts.consents import PARIS, actor, deny, r4, read4
 from tests.facts.test_directive import JSON
@@ -286,6 +287,41 @@ def test_relationships_are_what_can_be_proven_now(
     facts: PatientFacts, closure: ActorClosure, who: Principal, expected: set[str] | None
 ) -> None:
     assert relationships_of(facts, closure, who, NOW) == expected
+
+
+def test_in_a_situation_only_the_roles_in_its_place_are_held_and_they_add_no_profession() -> None:
+    place = Situation("1/10", frozenset({Identifier("urn:finess", "1")}))
+    elsewhere = Situation("2/10", frozenset({Identifier("urn:finess", "2")}))
+    doctor = frozenset({Coding("s", "nurse")})
+    there = closure_of([ROLE], HOUSES, principal(situation=place, roles=doctor), READING, NOW)
+    assert there.references >= {"PractitionerRole/r", "Organization/ward"}
+    assert there.roles == doctor
+    away = closure_of([ROLE], HOUSES, principal(situation=elsewhere, roles=doctor), READING, NOW)
+    assert away.references == {"Practitioner/a"}
+    assert away.former == {"PractitionerRole/r"}  # a deny that names it may mean the person
+    assert Identifier("urn:finess", "2") in away.identifiers
+
+
+DELEGATE = principal(fhir_user="Practitioner/s", delegator=principal())
+OWN = ActorClosure(frozenset({"Practitioner/s", "Organization/h"}))
+
+
+@pytest.mark.parametrize(
+    ("closure", "who", "expected"),
+    [
+        (replace(OWN, behind=ME), DELEGATE, {"delegate"}),
+        (replace(OWN, behind=ActorClosure()), DELEGATE, set()),
+        (replace(OWN, behind=replace(ME, complete=False)), DELEGATE, set()),
+        (OWN, DELEGATE, set()),
+        (OWN, replace(DELEGATE, delegator=None), {"care-team"}),
+        (replace(OWN, behind=ActorClosure()), replace(DELEGATE, fhir_user="Patient/p1"), set()),
+    ],
+)
+def test_who_acts_for_another_has_that_ones_standing_and_none_of_its_own(
+    closure: ActorClosure, who: Principal, expected: set[str]
+) -> None:
+    facts = PatientFacts("Patient/p1", (), (MEMBER,))
+    assert set(relationships_of(facts, closure, who, NOW) or ()) == expected
 
 
 def test_a_relationship_that_has_ended_is_none() -> None:

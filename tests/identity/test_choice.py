@@ -65,7 +65,9 @@ def test_of_several_one_must_be_named_so_that_it_is_clear() -> None:
 
 def test_who_chooses_twice_has_not_chosen() -> None:
     choice = Choice(PLAIN, (A,), offered=True)
-    assert may_do_nothing(choice.made({SITUATION_HEADER: "A, A"}, frozenset({SITUATION_HEADER})))
+    found = choice.made({SITUATION_HEADER: "A"}, frozenset({SITUATION_HEADER}))
+    assert may_do_nothing(found)
+    assert "more than once" in found.undecided
 
 
 @given(st.none() | st.text(max_size=6) | st.sampled_from(["A", "B", "A/10", "A/60"]))
