@@ -37,8 +37,10 @@ _ROWS = frozenset(
     """.split()  # noqa: SIM905
 )
 """References that need not be there, and without which the rest of their row would tell of what is gone."""
-_MEANINGFUL = frozenset({"Consent", "Contract", "Group.characteristic"})
-"""Where a row that is gone would change what the others mean: it stays, masked."""
+_MEANINGFUL = frozenset(
+    {"AuditEvent.agent", "Consent", "Contract", "Group.characteristic", "Provenance.agent"}
+)
+"""Where a row that is gone would change what the others mean, or who acted: it stays, masked."""
 
 
 @dataclass(frozen=True, slots=True)
