@@ -8,7 +8,7 @@ ordered U<L<M<N<R<V: a permit covers that and lower, a deny that and higher (X-5
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from proxy.decision.terminology import (
@@ -23,13 +23,15 @@ from proxy.facts.actors import AUTHOR, names_any
 from proxy.facts.model import Actor, ActorClosure, Period, Provision, ProvisionDatum
 from proxy.fhir.coding import ACT_CODE, ACT_REASON, CONFIDENTIALITY, Coding
 from proxy.fhir.dates import interval_of
+from proxy.fhir.definitions import FHIR_VERSIONS, definitions_of
 from proxy.fhir.envelope import UNTOLD, Envelope
 
 BREAK_GLASS = "BTG"
 
 _ACTIONS = frozenset({"collect", "access", "use", "disclose", "correct"})
 RESOURCE_TYPES = frozenset({"http://hl7.org/fhir/resource-types", "http://hl7.org/fhir/fhir-types"})
-"""Code systems of resource types, in which `Resource` is any."""
+"""Code systems of resource types, in which `Resource` is any, and `DomainResource` any but a few."""
+_NO_DOMAIN_RESOURCES = frozenset({"Binary", "Bundle", "Parameters"})
 _PROFILES = frozenset({"urn:ietf:rfc:3986", "http://hl7.org/fhir/structure-definition"})
 # Whom an author element can hide: a named author of the first kind may be behind a reference of the second.
 _BEHIND: dict[str, frozenset[str]] = {
@@ -243,11 +245,26 @@ def _is_cleared(stated: _Labels, own: _Labels) -> bool:
 def _of_class(stated: Coding, envelope: Envelope) -> bool | None:
     """Hold a resource type or a profile (R4 `class`, R5 `resourceType`); document formats cannot be told."""
     if stated.system in RESOURCE_TYPES:
-        return stated.code in (envelope.type, "Resource")
+        return _of_type(stated.code, envelope.type)
     if stated.system in _PROFILES:
         profile = stated.code.partition("|")[0]
         return any(claimed.partition("|")[0] == profile for claimed in envelope.profiles)
     return None
+
+
+def _of_type(stated: str, rtype: str) -> bool | None:
+    """Hold a code of a resource type; a slip of the pen, or a type of another kind, may mean any."""
+    if stated in (rtype, "Resource"):
+        return True
+    if stated == "DomainResource":
+        return rtype not in _NO_DOMAIN_RESOURCES
+    return False if stated in resource_types() else None
+
+
+@cache
+def resource_types() -> frozenset[str]:
+    """The resource types of every FHIR version that is served."""
+    return frozenset().union(*(definitions_of(one).resource_types for one in FHIR_VERSIONS))
 
 
 def _in_time(period: Period, question: Question, *, doubt: bool) -> bool | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.decision.applicable import Live, Rule
-from proxy.decision.constraints import RESOURCE_TYPES
+from proxy.decision.constraints import RESOURCE_TYPES, resource_types
 from proxy.facts.model import Provision
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope
@@ -69,7 +69,8 @@ def _instances(node: Provision) -> frozenset[str] | None:
 
 
 def _types(node: Provision) -> frozenset[str] | None:
-    certain = all(one.system in RESOURCE_TYPES and one.code != "Resource" for one in node.classes)
+    known = resource_types()
+    certain = all(one.system in RESOURCE_TYPES and one.code in known for one in node.classes)
     return frozenset(one.code for one in node.classes) if node.classes and certain else None
 
 

@@ -102,6 +102,27 @@ async def test_a_denied_label_of_no_system_may_be_any(tmp_path: Path) -> None:
         assert (await stage.ask("Condition/zc", PHYSICIAN)).status == 404
 
 
+RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
+
+
+@pytest.mark.parametrize(
+    "denied",
+    [
+        {"system": RESOURCE_TYPES, "code": "Condition"},
+        {"system": RESOURCE_TYPES, "code": "condition"},
+        {"system": RESOURCE_TYPES, "code": "Conditions"},
+        {"system": RESOURCE_TYPES, "code": "Resource"},
+        {"system": "http://hl7.org/fhir/fhir-types", "code": "DomainResource"},
+    ],
+)
+async def test_a_denied_type_that_is_misspelled_or_a_kind_of_types_denies(
+    tmp_path: Path, denied: dict[str, str]
+) -> None:
+    record = (*ZED, about("Condition", "zc"), consent("d", "deny", **{"class": [denied]}))
+    async with gateway(tmp_path, *record) as (stage, _):
+        assert (await stage.ask("Condition/zc", PHYSICIAN)).status == 404
+
+
 async def test_a_deny_for_some_time_leaves_other_time_open(tmp_path: Path) -> None:
     record = (*ZED, about("Condition", "zc", onsetPeriod={"start": "2020", "end": "2021-12-31"}))
     async with gateway(tmp_path, *record, consent("d", "deny", **IN_2022)) as (stage, _):

@@ -57,6 +57,7 @@ HEARD = [
     # a Consent                                             Observation/o1  Condition/o2
     (deny(data("instance", "Observation/o1")), True, False),
     (deny(data("instance", "Condition/o2"), OBSERVATIONS), False, True),
+    (deny({"class": [coding("http://hl7.org/fhir/resource-types", "observation")]}), True, True),
     (deny(OBSERVATIONS), True, False),
     (deny(CONDITIONS), False, True),
     (deny(ANY), True, True),

@@ -21,6 +21,7 @@ from proxy.facts.model import (
 )  # fmt: skip
 from proxy.fhir.coding import ACT_CODE, ACT_REASON, CONFIDENTIALITY, PARTICIPATION, Coding, Effect
 from proxy.fhir.dates import interval_of
+from proxy.fhir.definitions import definitions_of
 from proxy.fhir.envelope import UNTOLD, Envelope
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.policy.model import PolicySet
@@ -31,6 +32,9 @@ PERMIT, DENY = Effect.PERMIT, Effect.DENY
 LEVELS = "ULMNRV"
 DOCUMENTS = {"DocumentReference", "DocumentManifest", "Composition"}
 ACTIONS = {"collect", "access", "use", "disclose", "correct"}
+KNOWN_TYPES = frozenset().union(
+    *(definitions_of(one).resource_types for one in ("4.0.1", "4.3.0", "5.0.0"))
+)
 TYPES = {"http://hl7.org/fhir/resource-types", "http://hl7.org/fhir/fhir-types"}
 PROFILES = {"urn:ietf:rfc:3986", "http://hl7.org/fhir/structure-definition"}
 RESOLVED = {
@@ -552,6 +556,10 @@ def _bears(ask: Ask, node: Provision) -> Ternary:
 
 def _is_of(stated: Coding, envelope: Envelope) -> Ternary:
     if stated.system in TYPES:
+        if stated.code == "DomainResource":
+            return envelope.type not in ("Binary", "Bundle", "Parameters")
+        if stated.code not in KNOWN_TYPES | {"Resource", envelope.type}:
+            return None
         return stated.code in ("Resource", envelope.type)
     if stated.system in PROFILES:
         return stated.code.split("|")[0] in {one.split("|")[0] for one in envelope.profiles}

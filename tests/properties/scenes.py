@@ -151,7 +151,8 @@ LABELS = [
 ]  # fmt: skip
 CODES = [Coding(LOINC, "1"), Coding(LOINC, "2"), Coding("", "1"), Coding(LOINC, "a"), Coding(LOINC, "A")]  # fmt: skip
 CLASSES = [
-    *(Coding("http://hl7.org/fhir/resource-types", one) for one in ("Observation", "Condition", "Resource")),
+    *(Coding("http://hl7.org/fhir/resource-types", one) for one in ("Observation", "Condition", "Resource", "condition")),
+    Coding("http://hl7.org/fhir/fhir-types", "DomainResource"),
     Coding("urn:ietf:rfc:3986", "http://p/vital"), Coding("urn:ietf:bcp:13", "application/pdf"),
 ]  # fmt: skip
 data = st.sampled_from(
