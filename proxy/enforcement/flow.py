@@ -6,6 +6,7 @@ from dataclasses import replace
 from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
+from proxy.enforcement.composed import docref, lastn
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
 from proxy.enforcement.everything import everything
 from proxy.enforcement.export import perform as export
@@ -32,6 +33,8 @@ PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
     Interaction.HISTORY_INSTANCE: history,
     Interaction.SEARCH_TYPE: search,
     Interaction.EVERYTHING: everything,
+    Interaction.LASTN: lastn,
+    Interaction.DOCREF: docref,
 }
 """What each interaction is performed by; what is not here never goes up."""
 
