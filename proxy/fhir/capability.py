@@ -12,6 +12,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.errors import UpstreamError
+from proxy.fhir.chains import MAX_DEPTH
 from proxy.fhir.definitions import Definitions, definitions_of
 from proxy.fhir.export import levels_of, operation_of
 from proxy.fhir.search import includable, searchable
@@ -31,6 +32,13 @@ _SECURITY = {
     "description": "A bearer token is required for everything but this statement. Patient consent, security labels "
     "and policy decide what is disclosed: what may not be seen is as if it did not exist.",
 }
+
+# There is no element for chains, `_has` and result parameters (FHIR R4, CapabilityStatement).
+_SEARCHES = (
+    f"Searches take chained parameters and _has, of up to {MAX_DEPTH} links, and _count, _elements, _include, _revinclude, "
+    "_sort, _summary and _total. Chains lead through what the caller may see, and totals count it, exactly; a search that "
+    "would lead through too much, or count too much, is refused (too-costly). Other parameters of FHIR or of a server are refused."
+)
 
 _NO_ENDPOINTS: Mapping[str, str] = MappingProxyType({})
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -100,6 +108,7 @@ def reduced(
         raise UpstreamError("the server's CapabilityStatement describes no server")
     rest = {
         "mode": "server",
+        "documentation": _SEARCHES,
         "security": _SECURITY | _oauth_uris(endpoints),
         "resource": _resources(servers[0].resource, definitions_of(version)),
     }

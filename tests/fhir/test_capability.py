@@ -74,6 +74,8 @@ def test_only_what_the_gateway_lets_through_is_stated() -> None:
     rest = reduce(statement())["rest"]
 
     assert [entry["mode"] for entry in rest] == ["server"]
+    said = rest[0]["documentation"]
+    assert all(one in said for one in ("_has", "_total", "_summary", "_elements"))
     assert rest[0]["resource"] == [
         {"type": "Condition", "interaction": [{"code": "read"}]},
         {
