@@ -1,5 +1,6 @@
 """proxy.identity.claims: what verified claims say about the principal."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import pytest
@@ -431,3 +432,32 @@ def test_any_claims_give_a_principal_or_a_callers_error(
         levels = {scope.level for scope in said.scopes.granted}
         assert said.patient or "patient" not in levels
         assert hash(said) == hash(said)
+
+
+PSC = profile_of("pro-sante-connect", [US])
+
+
+@given(CLAIMS)
+def test_beside_userinfo_no_claim_of_another_profile_says_anything(
+    claims: dict[str, object],
+) -> None:
+    kept = {
+        name: value
+        for name, value in claims.items()
+        if name in {"fhirUser", "patient", "name", "extensions"}
+    }
+    try:
+        said = principal(kept, PSC)
+    except CallerError:
+        return
+    bare = principal({}, PSC)
+    restrictions = {"patient_identifier": None, "pcf": None}
+    assert dataclasses.replace(said, **restrictions) == bare  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scope", ["openid", "scope_al", "scope_all_", "SCOPE_ALL", "user/scope_all"])  # fmt: skip
+def test_only_the_scope_of_the_whole_identity_stands_for_reading(scope: str) -> None:
+    assert not principal({"scope": scope}, PSC).scopes.granted
+    whole = principal({"scope": "openid scope_all"}, PSC)
+    assert whole.scopes.granted == parse_scopes("user/*.rs").granted
+    assert not principal({"scope": "openid scope_all"}).scopes.granted
