@@ -16,7 +16,7 @@ from proxy.fhir.coding import Coding, system_of
 
 MAX_BYTES = 16_384
 MAX_DEPTH = 8
-_PATIENT = re.compile(r"Patient/[A-Za-z0-9.-]{1,64}")
+_PATIENT = re.compile(r"Patient/(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
 
 
 def parameters_of(body: bytes, known: Mapping[str, str]) -> dict[str, Json]:

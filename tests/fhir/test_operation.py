@@ -59,6 +59,7 @@ OTHERS: list[Json] = [
     "Patient/a", None, {"reference": "a"}, {"reference": "Group/a"}, {"reference": "Patient/a/_history/1"},
     {"reference": "https://else.example.org/fhir/Patient/a"}, {"reference": "Patient/a b"}, {"reference": "Patient/"},
     {"reference": "Patient/a", "identifier": {"value": "b"}}, {"reference": ["Patient/a"]}, {"reference": "Patient/a\n"},
+    {"reference": "Patient/.."},
 ]  # fmt: skip
 
 
