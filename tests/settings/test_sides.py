@@ -90,3 +90,29 @@ def test_look_ups_go_with_rights_of_the_gateway(tmp_path: Path) -> None:
 )
 def test_keys_come_from_one_place(tmp_path: Path, keys: str, told: str) -> None:
     assert told in complaint(tmp_path, LEAST.replace("jwks: {file: keys.json}", keys))
+
+
+USERINFO = "userinfo: {url: https://idp.example.org/userinfo}"
+KEYS = "jwks: {file: keys.json}\n      "
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("claims: pro-sante-connect", "need each other"),
+        (USERINFO, "need each other"),
+        (f"claims: iua\n      {USERINFO}", "need each other"),
+        (f"claims: pro-sante-connect\n      {USERINFO[:-1]}, cache_s: 601}}", "cache_s"),
+        (f"claims: pro-sante-connect\n      {USERINFO[:-1]}, auth_modes: []}}", "auth_modes"),
+        ("claims: pro-sante-connect\n      userinfo: {}", "url"),
+    ],
+)
+def test_userinfo_and_its_profile_need_each_other(tmp_path: Path, more: str, told: str) -> None:
+    assert told in complaint(tmp_path, LEAST.replace("jwks: {file: keys.json}", KEYS + more))
+
+
+def test_userinfo_is_believed_for_a_minute_and_strong_means_alone(tmp_path: Path) -> None:
+    more = f"{KEYS}claims: pro-sante-connect\n      {USERINFO}"
+    one = loaded(tmp_path, LEAST.replace("jwks: {file: keys.json}", more)).identity.issuers[0]
+    assert one.userinfo is not None
+    assert (one.userinfo.cache_s, one.userinfo.auth_modes) == (60, ("CARD", "MOBILE"))
