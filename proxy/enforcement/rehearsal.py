@@ -42,7 +42,7 @@ class Considered:
     """One resource that was judged. `redacted`: element paths.
 
     `outcome`: disclosed, redacted, withheld, or `permitted` where it may leave but does not in this answer (an include
-    of no match, the current version beside an older one).
+    of no match, the current version beside an older one), `consulted` where the answer counts it or a chain led through it.
     """
 
     reference: str
@@ -106,11 +106,18 @@ async def rehearse_all(house: House, principal: Principal, raw: RawRequest) -> R
     return replace(whole, more=bool(following))
 
 
+_LEFT_TO_A_PAGE = ("permitted", "consulted")
+"""What an earlier page says of what a later one shows: it could be seen, or was counted."""
+
+
 def _joined(whole: Rehearsal, page: Rehearsal) -> Rehearsal:
     """Two pages as one. What one page considered and left to the next is told as that one tells it."""
     told = {one.reference: one for one in whole.resources if one.reference}
     for one in page.resources:
-        if one.reference and told.get(one.reference, one).outcome in {one.outcome, "permitted"}:
+        if one.reference and told.get(one.reference, one).outcome in {
+            one.outcome,
+            *_LEFT_TO_A_PAGE,
+        }:
             told[one.reference] = one
     unreadable = tuple(one for one in (*whole.resources, *page.resources) if not one.reference)
     asked = tuple(dict.fromkeys((*whole.upstream, *page.upstream)))

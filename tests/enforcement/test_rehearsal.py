@@ -318,3 +318,24 @@ async def test_what_a_rehearsal_finds_is_not_counted(scene: Scene) -> None:
     finally:
         scene.upstream.world = whole
     assert [found[0].rpartition(" ")[2] for found in counted] == ["0.0", "1.0"]
+
+
+async def test_what_a_chain_led_through_is_told(scene: Scene) -> None:
+    told = await scene.whole("care-team-physician", "GET /Observation?patient._id=susan&_count=1")
+    fates = {one.reference.partition("/_history")[0]: one.outcome for one in told.resources}
+    assert fates["Patient/susan"] == "consulted"
+    assert fates["Observation/susan-urine-may"] == "withheld"
+    assert "patient._id" not in " ".join(told.upstream)
+
+
+async def test_what_one_page_counts_is_told_as_the_page_that_shows_it_tells(scene: Scene) -> None:
+    line = "GET /Observation?patient=susan&_count=1&_total=accurate"
+    whole, counted = [
+        {one.reference.partition("/_history")[0]: one.outcome for one in told.resources}
+        for told in (
+            await scene.whole("care-team-physician", line),
+            await scene.told("care-team-physician", line),
+        )
+    ]
+    assert counted["Observation/susan-hemoglobin"] == "consulted"
+    assert whole["Observation/susan-hemoglobin"] == "disclosed"
