@@ -9,6 +9,7 @@ from proxy.decision.case import compile_policies, open_case
 from proxy.decision.constraints import Question
 from proxy.decision.decide import Decider, decide_request, decide_resource
 from proxy.decision.model import Verdict
+from proxy.decision.provisions import consent_verdict
 from proxy.decision.residual import VOICE, forbidden, unhonoured
 from proxy.decision.voices import judge
 from proxy.facts.model import (
@@ -215,6 +216,31 @@ def test_no_rule_can_name_what_the_token_forbids_to_lift_it() -> None:
         case = open_case(compiled, OWN, closure, "read", PARIS)
         facts = Facts(closure, NOW, {CAMILLE: PatientFacts(CAMILLE, (), ())})
         assert judge(case, envelope_of(RECORD), facts).permits is expected
+
+
+@pytest.mark.parametrize("on_resource", [N, R, Coding(CONFIDENTIALITY, "V"), PSY, SDV])
+@pytest.mark.parametrize("named", [(), (N,), (R,), (PSY,), (PSY, SDV)])
+@pytest.mark.parametrize("permitting", [False, True])
+def test_a_consent_and_the_rules_that_are_left_of_it_give_the_same_answer(
+    named: tuple[Coding, ...], on_resource: Coding, *, permitting: bool
+) -> None:
+    """A Consent that opens all but what is named, or nothing but that."""
+    what = replace_labels(WEIGHT, on_resource)
+    root = Provision("provision", Effect.PERMIT)
+    inside = (permit if permitting else forbid)(*named)
+    outer = replace(root, effect=Effect.DENY if permitting else Effect.PERMIT, provisions=(inside,))
+    consent = replace(consent_of({"type": "permit"}), patient=P1, base=outer.effect, root=outer)
+    rules = (forbid(), inside) if permitting else (inside,)
+    question = replace(asked(what), closure=ActorClosure(frozenset({"Practitioner/a"})))
+    by_consent = consent_verdict((consent,), question, "deny-overrides").verdict
+    assert flows(what, *rules) is (by_consent is Verdict.PERMIT)
+
+
+def replace_labels(envelope: Envelope, *labels: Coding) -> Envelope:
+    return msgspec.structs.replace(
+        envelope,
+        labels=frozenset({R, *labels} if ACT_CODE in {one.system for one in labels} else labels),
+    )
 
 
 def test_a_token_opens_nothing_that_others_shut() -> None:
