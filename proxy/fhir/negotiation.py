@@ -104,6 +104,9 @@ def refuse_headers(headers: Mapping[str, str], repeated: frozenset[str]) -> None
         raise CallerError(Refusal.MALFORMED, "a header that may stand once was sent twice")
     if any(name in headers for name in _METHOD_OVERRIDES):
         raise CallerError(Refusal.MALFORMED, "the method must not be overridden by a header")
+    # Of a coding that is not undone here another hop sees another body (RFC 9112 §6.1).
+    if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        raise CallerError(Refusal.MALFORMED, "the only transfer coding is chunked")
     if "content-encoding" in headers:
         raise CallerError(Refusal.MEDIA_TYPE, "request bodies must not be encoded")
 

@@ -24,6 +24,9 @@ OK = 200
 LONGEST_QUERY = 1800
 """Characters of query beyond which a search goes by POST `_search`."""
 
+_UNPACKED = frozenset({"identity", "gzip", "deflate"})
+"""Content codings that are undone, though none was asked for; of any other the bytes mean nothing (T-57)."""
+
 _TYPE = re.compile("[A-Z][A-Za-z]+")
 _STEADY = {
     "accept": "application/fhir+json",
@@ -116,6 +119,8 @@ class UpstreamClient:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         limit = self._reach.max_body_bytes
+        if response.headers.get("content-encoding", "identity").lower() not in _UNPACKED:
+            raise UpstreamError("upstream's answer is packed in a way that is not undone here")
         length = response.content_length
         # What is compressed, although that was not asked for, says nothing of how large it will be.
         if length is not None and length <= limit and "content-encoding" not in response.headers:

@@ -12,6 +12,7 @@ from tests.bulk import (
     ASYNC,
     CONCEALED,
     HIDDEN,
+    POLICY,
     RECORDS,
     REGISTRY,
     SHARES,
@@ -374,3 +375,23 @@ async def test_a_reference_leads_to_what_may_be_exported_or_is_taken_out(tmp_pat
         by_id = {one["id"]: one for one in found}
         assert by_id["o4"]["focus"] == [{"reference": "Observation/o1"}]
         assert "Observation/o3" not in json.dumps(by_id["o5"])
+
+
+async def test_a_rule_that_does_not_name_export_permits_no_line(tmp_path: Path) -> None:
+    text = POLICY.replace("consent: [permit], purpose", "consent: [permit, none], purpose")
+    silent = {"resourceType": "Patient", "id": "silent"}, observation("o9", "silent")
+    async with registry(tmp_path, *RECORDS[:-1], *silent, text=text) as (stage, _):
+        found = await exported(stage, "/$export?_type=Observation,Patient")
+        assert [one["id"] for one in lines(found["Observation"])] == ["o1", "o2"]
+        assert [one["id"] for one in lines(found["Patient"])] == [SHARES]
+
+
+async def test_whom_policy_opens_no_group_hears_of_none(tmp_path: Path) -> None:
+    text = POLICY.replace("type: [Group]", "type: [List]")
+    async with registry(tmp_path, *RECORDS, text=text) as (stage, upstream):
+        for group in ("g", "none"):
+            reply = await stage.ask(
+                f"/Group/{group}/$export?_type=Patient", REGISTRY, headers=ASYNC
+            )
+            assert reply.status == 403
+        assert upstream.calls == []

@@ -29,7 +29,7 @@ def test_a_place_is_taken_until_it_is_given_back() -> None:
 async def test_what_is_rehearsed_begins_nothing_and_has_nothing() -> None:
     played = Exporting(frozenset({""}), places=Places(3), job_s=5).rehearsed()
     asking = Asking("r")
-    assert (played.levels, played.job_s) == ({""}, 5)
+    assert played == Exporting(frozenset({""}), played.upstream, played.places, job_s=5)
     assert await played.upstream.kick_off("$export", asking) == ""
     assert await played.upstream.manifest("x", asking) is None
     await played.upstream.cancel("x", asking)

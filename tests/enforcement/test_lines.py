@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,10 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from proxy.enforcement import flow
+from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.lines import MOST_LINES, PART
+from proxy.fhir.interaction import Answer
 from tests.bulk import (
     CONCEALED,
     HIDDEN,
@@ -23,13 +26,14 @@ from tests.bulk import (
     REGISTRY,
     SHARES,
     begun,
+    consent,
     files_of,
     lines,
     manifest_of,
     observation,
     registry,
 )  # fmt: skip
-from tests.stage import Reply, Stage, Upstream, authorization, below_base, names
+from tests.stage import Reply, Stage, Upstream, authorization, below_base, bundle, names, world_of
 
 WORLD = (*RECORDS, *CONCEALED)
 
@@ -328,3 +332,52 @@ async def test_a_compressed_file_of_upstream_is_not_read(tmp_path: Path) -> None
 
         upstream.override = packed
         assert (await get(stage, file)).status == 503
+
+
+async def test_a_consent_revoked_while_a_file_streams_hides_the_lines_that_follow(
+    tmp_path: Path,
+) -> None:
+    many = 20 * MOST_LINES
+    async with file_of(tmp_path) as (stage, upstream, file):
+
+        def pieces() -> Iterable[bytes]:
+            for number in range(many):
+                if number == many // 2:
+                    denied = (*RECORDS[2:], consent(SHARES, "deny"))
+                    upstream.world = world_of(bundle(*denied), samples=False)
+                yield line(f"o{number}", text="x" * 500)
+
+        giving(upstream, pieces)
+        found = lines(await get(stage, file))
+        assert 0 < len(found) <= many // 2
+
+
+async def test_what_is_not_sent_for_want_of_a_record_is_closed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    async def parts() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"first"
+        finally:
+            closed.append("closed")
+
+    kept = parts()
+
+    async def perform(hearing: Hearing) -> Answer:
+        del hearing
+        return Answer(200, {}, await anext(kept), kept)
+
+    monkeypatch.setattr(flow, "export", perform)
+    async with registry(tmp_path, *RECORDS) as (stage, _):
+        stop = sqlite3.connect(tmp_path / "journal.db")
+        stop.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON entry BEGIN SELECT RAISE(FAIL, 'full'); END"
+        )
+        stop.commit()
+        reply = await stage.ask("/$export-file?_job=x&_type=Patient", REGISTRY)
+        assert (reply.status, closed) == (503, ["closed"])
+        stop.execute("DROP TRIGGER full")
+        stop.commit()
+        stop.close()
