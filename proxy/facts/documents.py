@@ -64,7 +64,8 @@ class Documents:
                 break
             known |= await self._documents(missing, reading)
             asked = frozenset(source for one in known.values() if one for source in one.sources)
-        return {one: _inherited(one, known, reading, frozenset()) for one in references}
+        told: _Told = {}
+        return {one: _inherited(one, MOST_REMOVED, known, reading, told) for one in references}
 
     async def holders(
         self, binaries: Collection[str], reading: Reading
@@ -128,20 +129,23 @@ def _envelopes(resources: Iterable[Json], reading: Reading) -> Iterator[Envelope
             continue
 
 
+_Told: TypeAlias = dict[tuple[str, int], Labels | None]
+"""Labels of documents, by how many more may stand between."""
+
+
 def _inherited(
-    reference: str, known: Mapping[str, Envelope | None], reading: Reading, seen: frozenset[str]
+    reference: str, left: int, known: Mapping[str, Envelope | None], reading: Reading, told: _Told
 ) -> Labels | None:
-    """The labels of a document with those of its sources; two that were made from each other end nowhere."""
-    document = known.get(reference)
-    if document is None or reference in seen:
-        return None
-    found = document.labels | reading.labels_of(document.codes)
-    for source in document.sources:
-        more = _inherited(source, known, reading, seen | {reference})
-        if more is None:
-            return None
-        found |= more
-    return found
+    """The labels of a document with those of its sources, `left` of them deep at most, whatever else is known; each told once."""
+    key = (reference, left)
+    if key not in told:
+        document = known.get(reference)
+        found = [document.labels | reading.labels_of(document.codes)] if document and left else None
+        for source in document.sources if document and found else ():
+            more = _inherited(source, left - 1, known, reading, told)
+            found = None if found is None or more is None else [*found, more]
+        told[key] = None if found is None else frozenset().union(*found)
+    return told[key]
 
 
 def _ids_of(kind: str, keys: list[str]) -> Iterator[str]:

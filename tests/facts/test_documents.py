@@ -111,3 +111,34 @@ async def test_what_is_known_is_kept_for_its_policies_and_what_is_unknown_is_not
     assert reader.asked == ["DocumentReference ['b']"]
     await documents.labels([DOCS + "a"], reading("other"))
     assert reader.asked[-1] == "DocumentReference ['a']"
+
+
+async def test_a_long_chain_is_told_alike_alone_and_among_others() -> None:
+    """As deep as the stack of Python is not: one author's chain must not break a search."""
+    chain = [document(f"c{one}", R, made_from=f"{DOCS}c{one + 1}") for one in range(1500)]
+    reader = Reader(*chain, document("c1500", V))
+    everything = [f"{DOCS}c{one}" for one in range(1501)]
+    told = await source(reader).labels(everything, reading())
+    assert [one for one in everything if told[one] is not None] == everything[-MOST_REMOVED:]
+    for one in (DOCS + "c7", everything[-MOST_REMOVED], everything[-1]):
+        assert await source(reader).labels([one], reading()) == {one: told[one]}
+
+
+async def test_documents_made_of_many_are_each_told_once() -> None:
+    def of(level: int, own: int) -> bytes:
+        below = [f"{DOCS}l{level + 1}-{one}" for one in range(40)] if level < 2 else []
+        relations = [{"code": "appends", "target": {"reference": one}} for one in below]
+        more: dict[str, Any] = {"relatesTo": relations} if below else {}
+        return document(f"l{level}-{own}", R, **more)
+
+    asked: list[object] = []
+
+    def counted(codes: Any) -> frozenset[Coding]:
+        asked.append(codes)
+        return frozenset()
+
+    reader = Reader(*(of(level, own) for level in range(3) for own in range(40)))
+    one = Reading(READER.read, counted, "d")
+    told = await source(reader).labels([f"{DOCS}l0-{own}" for own in range(40)], one)
+    assert set(told.values()) == {frozenset({R})}
+    assert len(asked) == 120
