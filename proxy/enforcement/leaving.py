@@ -1,6 +1,7 @@
 """A page as it leaves: its Bundle built anew, sealed links, labels and warnings (https://hl7.org/fhir/R4/http.html#paging)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from proxy.decision.model import Decision
 from proxy.enforcement.hearing import Hearing
@@ -17,6 +18,10 @@ from proxy.fhir.warning import header_of, outcome_of
 from proxy.obligations.cursor import UNTOLD_TOTAL, Cursor, binding_of, seal
 from proxy.obligations.pages import Candidate, Page, Position, Source, collect
 
+LONGEST_LINK = 1500
+"""Characters of a link of upstream that is sealed into a link of ours; a server that writes the query into its links makes longer
+ones of a chain that leads to much."""
+
 
 def room(hearing: Hearing) -> int:
     """How many matches the page may hold."""
@@ -27,8 +32,11 @@ def room(hearing: Hearing) -> int:
 async def page_of(hearing: Hearing, first: str, source: Source) -> Page:
     """The page that the request asks for: the first one, or the one that its page link leads to."""
     start = hearing.start
-    at = Position(start.target, start.skip) if start else Position(first)
-    return await collect(at, room(hearing), source)
+    if start is not None and start.target:
+        return await collect(Position(start.target, start.skip), room(hearing), source)
+    given = start.skip if start else 0
+    page = await collect(Position(first), given + room(hearing), source)
+    return replace(page, matches=page.matches[given:])
 
 
 async def bundle(
@@ -96,10 +104,18 @@ def _links(hearing: Hearing, page: Page, total: int | None) -> list[tuple[str, s
         links.append(
             (
                 "next",
-                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, page.following, total)}",
+                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, _beginning(hearing, page, page.following), total)}",
             )
         )
     return links
+
+
+def _beginning(hearing: Hearing, page: Page, following: Position) -> Position:
+    """Where the next page begins: at upstream's link; or, where that is too long for a URL, after what was given so far."""
+    start = hearing.start
+    if len(following.target) <= LONGEST_LINK or (start is not None and start.target):
+        return following
+    return Position("", (start.skip if start else 0) + len(page.matches))
 
 
 def _sealed(hearing: Hearing, page: Page, following: Position, total: int | None) -> str:

@@ -30,7 +30,8 @@ UNTOLD_TOTAL = -1
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """Where a page begins: upstream `target`, `skip` matches of it already given, and the request it belongs to.
 
-    `query` is the request's canonical query; `expires` in seconds since the epoch.
+    An empty `target` is the search from its beginning, of which `skip` visible matches were given. `query` is the request's
+    canonical query; `expires` in seconds since the epoch.
     """
 
     binding: str

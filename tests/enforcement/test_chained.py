@@ -1,7 +1,7 @@
 """Chained searches, beside the golden conversations and the two worlds: composition, bounds, guards, pages, journal."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from proxy.audit.event import Observer, events_of
+from proxy.sandbox.http import ask_of, response_of
 from proxy.sandbox.samples import load_samples
 from tests.emergencies import close_glass, open_glass
 from tests.stage import Json, Reply, Stage, Upstream, bundle, names, serving, staged, world_of
@@ -289,6 +290,34 @@ async def test_each_page_of_a_chain_is_judged_anew(scene: Scene) -> None:
     load_samples(scene.upstream.world.store, [bundle(visit(meta=labelled("V")))])
     again = await scene.stage.ask(first.next, PHYSICIAN)
     assert (again.ids, again.next) == ([], None)
+
+
+async def test_a_long_link_of_upstream_makes_no_long_link_of_ours(scene: Scene) -> None:
+    target = "Observation?patient.name=susan&_sort=-date"
+    short = await scene.pages(f"{target}&_count=2")
+    scene.upstream.override = _writing_long_links(scene.upstream)
+    long = await scene.pages(f"{target}&_count=2")
+    assert [page.ids for page in long] == [page.ids for page in short]
+    assert len(short) > 3
+    assert max(len(page.next or "") for page in long) < 2000
+    load_samples(scene.upstream.world.store, [bundle({"resourceType": "Patient", "id": "susan", "meta": labelled("V")})])  # fmt: skip
+    assert (await scene.stage.ask(long[0].next or "", PHYSICIAN)).ids == []
+
+
+def _writing_long_links(upstream: Upstream) -> Any:
+    """A server of small pages, whose page links hold whole queries."""
+
+    async def override(request: web.BaseRequest) -> web.StreamResponse | None:
+        ask = await ask_of(request)
+        if "_count=500" in request.raw_path:
+            return None
+        query = tuple((key, "3" if key == "_count" else value) for key, value in ask.query)
+        answer = response_of(upstream.world.answer(replace(ask, query=query)))
+        assert isinstance(answer, web.Response)
+        body = bytes(answer.body).replace(b"_getpages=", b"_q=" + b"x" * 3000 + b"&_getpages=")  # type: ignore[arg-type]
+        return web.Response(body=body, content_type="application/fhir+json")
+
+    return override
 
 
 async def test_what_is_cut_out_of_a_resource_leads_nowhere(scene: Scene) -> None:
