@@ -133,6 +133,15 @@ async def test_what_is_about_somebody_else_leads_nowhere(scene: Scene) -> None:
     assert await members(scene) == ["Encounter/f", "Patient/camille"]
 
 
+async def test_each_resource_is_taken_by_itself_whoever_else_is_on_the_page(scene: Scene) -> None:
+    foreign = encounter("f") | {"subject": {"reference": "Patient/camille"}}
+    other = led(own="p") | {"subject": {"reference": "Patient/camille"}}
+    scene.holding(foreign, led("Encounter/f"), other)
+    reply = await scene.stage.ask("Observation?_id=o,p", PHYSICIAN)
+    assert reply.ids == ["Observation/o", "Observation/p"]
+    assert await members(scene, "Observation?_id=o,p") == []
+
+
 async def test_a_failing_look_up_prunes_and_does_not_fail(scene: Scene) -> None:
     scene.holding(encounter("e"), led("Encounter/e"))
 
