@@ -14,6 +14,7 @@ from proxy.decision.combine import reason_of
 from proxy.decision.delegation import within
 from proxy.decision.held import decide_held
 from proxy.decision.inline import decide_inline
+from proxy.decision.inside import decide_inside
 from proxy.decision.model import Decision, Reason, Verdict
 from proxy.decision.residual import unhonoured
 from proxy.decision.rules import (
@@ -86,6 +87,8 @@ def decide_resource(case: Case, envelope: Envelope, facts: Facts) -> Decision:
     """
     if envelope.holders:
         return decide_held(envelope, lambda holder: decide_resource(case, holder, facts))
+    if envelope.inside:
+        return decide_inside(envelope, lambda one: decide_resource(case, one, facts))
     if envelope.inline is not None:
         return decide_inline(
             envelope, envelope.inline, lambda plain: decide_resource(case, plain, facts)

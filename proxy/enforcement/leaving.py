@@ -43,7 +43,10 @@ async def bundle(
     hearing: Hearing, bundle_type: BundleType, page: Page, total: int | None
 ) -> Answer:
     """The Bundle, built anew."""
-    shown = await _settled(hearing, (*page.matches, *page.included))
+    leaving = (*page.matches, *page.included)
+    shown = await _settled(hearing, leaving)
+    if len(shown) < len(leaving):
+        total = None  # it counts what does not show
     entries = _entries(hearing, shown)
     header, remarks = _warnings(hearing, bundle_type)
     body = bundle_of(

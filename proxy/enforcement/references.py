@@ -5,7 +5,7 @@ is hidden, about somebody else, or does not exist makes no difference, in the an
 Targets are looked up by type, many at a time, and kept; where look-ups run out the rest is pruned.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -80,8 +80,13 @@ def _settled(one: Judged, paths: _Paths) -> Judged:
     texts = references_in(bytes(one.raw)) if one.envelope else _NONE
     named = {target for text in texts if (target := paths.led.get(text)) in paths.read and target}
     about = about.union(*(paths.read[name] for name in named if name.startswith(_PATIENT)))
-    astray = frozenset(text for text in texts if paths.astray(text, about))
-    if astray and not opens(one.raw):
+    inside = one.envelope.inside if one.envelope else ()
+    held = frozenset(_held(inside))
+    astray = frozenset(
+        text for text in texts if paths.astray(text, about) and paths.led.get(text) not in held
+    )
+    # What holds others leaves whole or not at all (T-68).
+    if astray and (inside or not opens(one.raw)):
         return Judged(one.raw, one.envelope, ILLEGIBLE, _NONE)
     return Judged(one.raw, one.envelope, one.decision, astray)
 
@@ -125,7 +130,7 @@ async def _bodies(
 ) -> Mapping[str, Resource]:
     """The targets: those that stand in the same answer as they are now, and those that upstream has."""
     here: dict[str, Resource] = {}
-    if hearing.request.interaction is Interaction.SEARCH_TYPE:
+    if hearing.request.judged_as is Interaction.SEARCH_TYPE:
         here = {one.reference: raw for one, raw in _with_raw(leaving) if one.reference in asked}
     missing = asked - here.keys()
     if not missing:
@@ -144,6 +149,13 @@ async def _read(reading: Hearing, bodies: list[Resource]) -> Mapping[str, frozen
         for one in await reading.judge(told)
         if one.permitted and one.envelope is not None
     }
+
+
+def _held(inside: Iterable[Envelope]) -> Iterator[str]:
+    """What stands in a Bundle, at any depth: a reference in it leads there first (FHIR bundle.html#references)."""
+    for one in inside:
+        yield one.reference
+        yield from _held(one.inside)
 
 
 def _is_known(one: Envelope | None, facts: Collection[str]) -> bool:

@@ -96,6 +96,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     """The documents (`Type/id`) that it was made from, with `UNTOLD` where that cannot be told."""
     holders: tuple["Envelope", ...] = ()
     """Of a Binary: every document that is known to have it as content."""
+    inside: tuple["Envelope", ...] = ()
+    """Of a Bundle: every resource in it, at any depth."""
     holding: frozenset[tuple[str, str]] = frozenset()
     """Constraints of the token's scopes that it fulfils, (parameter, value); none unless the reader looks for them."""
 

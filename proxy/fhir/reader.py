@@ -17,6 +17,7 @@ from proxy.fhir.codec import repeats
 from proxy.fhir.coding import Coding
 from proxy.fhir.compartment import OPAQUE
 from proxy.fhir.conditions import Condition, holding
+from proxy.fhir.containers import CONTAINERS, held_in
 from proxy.fhir.content import Wanted, bears_marks, codings_of, may_hide, tree_of
 from proxy.fhir.doubles import may_repeat
 from proxy.fhir.envelope import Envelope, Inline, Matter, Resource, UnreadableError
@@ -140,7 +141,7 @@ class EnvelopeReader:
         conditions = self._conditions.get(plan.type, ())
         opened = bool(conditions) or not (plain or self._is_plain(data))
         derived = has_sources(node, plan)
-        exact = opened or derived or self._exact
+        exact = opened or derived or self._exact or plan.type in CONTAINERS
         if (exact or may_repeat(data, plan.heads)) and repeats(data):
             raise UnreadableError("a member stands twice")
         date = self._date(node, plan, meta) if self._dated else ""
@@ -169,7 +170,8 @@ class EnvelopeReader:
 
     def _whole(self, node: Any, plan: "Plan", meta: Meta, data: bytes, date: str) -> Envelope:
         """The envelope of a resource that is looked at in full."""
-        inner = [self.read(raw) for raw in node.contained_ or ()]
+        inside = self._inside(plan, data)
+        inner = [*(self.read(raw) for raw in node.contained_ or ()), *inside]
         inline = _inline(stated_labels(node, plan, meta), inner, data)
         return Envelope(
             type=plan.type,
@@ -185,8 +187,13 @@ class EnvelopeReader:
             mentions=self._mentioned(data) if self._mentions else None,
             inline=inline if inline.parts else None,
             sources=self._sources(node, plan, inner, data),
+            inside=inside,
             holding=self._holding(plan.type, data),
         )
+
+    def _inside(self, plan: "Plan", data: bytes) -> tuple[Envelope, ...]:
+        """What stands in a Bundle."""
+        return tuple(map(self.read, held_in(tree_of(data)))) if plan.type in CONTAINERS else ()
 
     def _holding(self, rtype: str, data: bytes) -> frozenset[tuple[str, str]]:
         conditions = self._conditions.get(rtype)
@@ -204,7 +211,8 @@ class EnvelopeReader:
         return mentions_in(raw, self._mentions, self.normal)
 
     def _patients(self, node: Any, plan: "Plan", inner: list[Envelope]) -> frozenset[str] | None:
-        if plan.type in OPAQUE or (plan.type == "Patient" and not node.id_):
+        opaque = plan.type in OPAQUE and not (plan.type in CONTAINERS and inner)
+        if opaque or (plan.type == "Patient" and not node.id_):
             return None
         found = {f"Patient/{node.id_}"} if plan.type == "Patient" else set()
         if plan.type == "AuditEvent" and not self._add_audited(found, node):
