@@ -181,3 +181,16 @@ async def test_an_answer_that_comes_in_pieces_is_whole() -> None:
 
     async with serving(respond) as url, session_of(1, 1) as session:
         assert (await token_of(session, url, {}, {})).token == "abc"
+
+
+async def test_an_answer_may_come_in_pieces() -> None:
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b'{"access_token":"abc",', b'"token_type":"Bearer"}'):
+            await response.write(piece)
+            await asyncio.sleep(0.05)
+        return response
+
+    async with serving(respond) as url, session_of(1, 1) as session:
+        assert (await token_of(session, f"{url}/token", {}, {})).token == "abc"
