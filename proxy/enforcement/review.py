@@ -102,6 +102,8 @@ class Review:
         if route in DISCOVERIES:
             return Told(DISCOVERIES[route](), {})
         reviewer = record.principal = await self._house.identify(raw)
+        if reviewer.undecided:
+            raise CallerError(Refusal.FORBIDDEN, reviewer.undecided)
         if self._reviewers.isdisjoint(reviewer.roles):
             raise CallerError(Refusal.FORBIDDEN, "the caller has no role of admin.reviewers")
         consult = CONSULTATIONS.get(route)

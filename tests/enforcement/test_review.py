@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,14 +15,20 @@ from yarl import URL
 
 from proxy.audit.entry import Entry
 from proxy.audit.event import events_of
+from proxy.audit.record import Record
 from proxy.audit.report import access_report
 from proxy.enforcement.authzen import EVALUATION
 from proxy.enforcement.cds_hooks import CONSULT
 from proxy.enforcement.consultation import LONGEST_QUESTION
-from proxy.enforcement.review import MOST_AT_ONCE
+from proxy.enforcement.flow import Enforcement
+from proxy.enforcement.review import MOST_AT_ONCE, Review
 from proxy.errors import OwnError
+from proxy.fhir.coding import Coding
+from proxy.fhir.interaction import RawRequest
+from proxy.identity.principal import Principal
 from tests.audit.cases import OBSERVER
 from tests.office import OFFICER, Office, opened
+from tests.situations import principal_of
 from tests.stage import ROOT, Json, Reply, authorization, claims_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -194,3 +201,34 @@ async def test_every_entry_says_which_policies_were_in_force(office: Office) -> 
     digests = {entry.policy_digest for entry in office.entries()[before:]}
     assert len(digests) == 1
     assert "" not in digests
+
+
+class Hall:
+    """A house of which a review needs little: somebody comes, and it is written down."""
+
+    def __init__(self, caller: Principal) -> None:
+        self.caller = caller
+        self.entries: list[Entry] = []
+        self.journal = self
+
+    def record_of(self, raw: RawRequest) -> Record:
+        return Record("id", 1.0, raw)
+
+    async def identify(self, _: RawRequest) -> Principal:
+        return self.caller
+
+    async def record(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+
+@pytest.mark.parametrize("undecided", ["", "chose no situation of practice"])
+async def test_who_may_do_nothing_does_not_review_either(undecided: str) -> None:
+    role = Coding("urn:x", "reviewer")
+    caller = replace(
+        principal_of("Practitioner/p", role, "TREAT"), roles=frozenset({role}), undecided=undecided
+    )
+    hall: Any = Hall(caller)
+    review = Review(hall, Enforcement(hall), frozenset({role}), lambda _: caller)
+    answer = await review.answer(RawRequest("POST", "/nothing", {}, b"", "r"))
+    assert answer.status == (403 if undecided else 404)
+    assert [one.detail for one in hall.entries] == [undecided or "no consultation has this path"]
