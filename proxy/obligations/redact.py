@@ -181,7 +181,7 @@ def _untold(tree: Object, redactions: frozenset[Redaction], trace: _Trace) -> Ob
     for one in sorted(redactions):
         head, steps = _split(one.path)
         child = TOLD_BY.get(steps[0])
-        if child is None or head == "*":
+        if child is None:
             continue
         silent = without_telling(tree, frozenset({(head, child)}))
         if silent != tree:

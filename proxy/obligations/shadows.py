@@ -200,7 +200,7 @@ TOLD_BY = {"name": "display", "identifier": "identifier"}
 
 
 def without_telling(tree: Object, told: frozenset[tuple[str, str]]) -> Object:
-    """Stop references telling of their targets: `told` are pairs of type and Reference child."""
+    """Stop references telling of their targets: `told` are pairs of type, `*` for every type, and Reference child."""
     if not told:
         return tree
 
@@ -220,7 +220,7 @@ def _silent(value: Json, told: frozenset[tuple[str, str]]) -> Json:
     if not isinstance(value, dict) or not _is_reference(value):
         return value
     rtype = _target_type(value)
-    untold = {child for target, child in told if rtype in (target, None)}
+    untold = {child for target, child in told if target == "*" or rtype in (target, None)}
     return {
         name: inner for name, inner in value.items() if name.removeprefix("_") not in untold
     } or None

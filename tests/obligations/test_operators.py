@@ -225,6 +225,30 @@ class TestShift:
         assert after["effectiveDateTime"] == born
         assert after["issued"].endswith("T10:11:12+02:00")
 
+    def test_moves_what_is_about_a_patient_among_others_as_the_patients_own(self) -> None:
+        actors = ("Practitioner/x", "Patient/p1", "Location/l")
+        before: dict[str, Any] = {
+            "resourceType": "Appointment",
+            "id": "a",
+            "participant": [{"actor": {"reference": one}} for one in actors],
+            "start": "2024-05-01",
+        }
+        born = shown(patient(birthDate="2024-05-01"), "shift Patient.birthDate")["birthDate"]
+        assert shown(before, "shift Appointment.start")["start"] == born
+        before["participant"].append({"actor": {"reference": "Patient/p2"}})
+        assert "start" not in shown(before, "shift Appointment.start")
+
+    def test_draws_every_distance_and_none_twice_as_often(self) -> None:
+        drawn = [KEY.days(f"p{n}") for n in range(4000)]
+        assert {min(drawn), max(drawn)} == {-365, 365}
+        assert 0 not in drawn
+        assert max(map(drawn.count, set(drawn))) < 25
+
+    def test_codes_and_distances_stay_what_they_were_in_every_release(self) -> None:
+        assert KEY.code("p1") == "SVWEA24ZX2YZ4JPBGR3JJ4DZNVUKPLEW"
+        assert KEY.code("\ud800") == "TKWTNRRZMI6L4YD6CN6S4AGQING37CE2"
+        assert (KEY.days("p1"), KEY.days("p2")) == (205, -196)
+
     @pytest.mark.parametrize("date", ["1970", "1970-05", "1970-05-04", "1970-05-04T10:00:00Z"])
     def test_keeps_the_precision(self, date: str) -> None:
         after = shown(observation(effectiveDateTime=date), "shift Observation.effective")[

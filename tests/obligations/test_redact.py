@@ -83,6 +83,22 @@ class TestLabels:
         ).body
         assert json.loads(body)["meta"]["security"] == security
 
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"system": "urn:x", "code": "R"},
+            {"system": LABELS, "code": "N"},
+            {"system": "urn:x", "code": "REDACTED"},
+        ],
+    )
+    def test_are_added_beside_any_other(self, other: dict[str, str]) -> None:
+        before = patient(meta={"security": [other]}, birthDate="1970")
+        body = applied(before, "remove Patient.birthDate").body
+        assert [one["code"] for one in json.loads(body)["meta"]["security"]] == [
+            other["code"],
+            "REDACTED",
+        ]
+
     def test_come_behind_type_and_id(self) -> None:
         assert list(json.loads(applied(patient(active=True), "remove Patient.id").body)) == [
             "resourceType",

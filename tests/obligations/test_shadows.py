@@ -65,6 +65,23 @@ class TestShadows:
         assert b"zarathustra" not in body.lower()
         assert b"bmFtZTogWmFyYXRodXN0cmE=" not in body
 
+    def test_strings_that_repeat_any_of_several_hidden_ones_go(self) -> None:
+        before = patient(
+            birthDate="1970-05-04",
+            name=[{"family": "Durandal"}],
+            telecom=[{"value": "0155501234"}],
+            extension=[
+                {"url": "urn:a", "valueString": "Durandal"},
+                {"url": "urn:b", "valueString": "0155501234"},
+                {"url": "urn:c", "valueString": "left"},
+            ],
+        )
+        redactions = ("remove Patient.name", "remove Patient.telecom", "remove Patient.birthDate")
+        told = json.dumps(shown(before, *redactions))
+        assert "left" in told
+        assert "Durandal" not in told
+        assert "0155501234" not in told
+
     def test_a_list_stays_paired_when_an_item_goes(self) -> None:
         name = {
             "family": "Zarathustra",
@@ -139,6 +156,25 @@ class TestOtherResources:
         assert json.loads(after.body)["subject"] == {"reference": "Patient/p1"}
         assert json.loads(after.body)["performer"] == performer
         assert after.paths == ("Patient.identifier", "Patient.name")
+
+    def test_what_is_hidden_of_every_type_no_reference_tells(self) -> None:
+        subject = {"reference": "Patient/p1", "display": "Ann Doe", "identifier": {"value": "123"}}
+        performer = [{"reference": "Practitioner/x", "display": "Dr. Roe"}]
+        before = observation(subject=subject, performer=performer)
+        after = shown(before, "remove *.name", "remove *.identifier")
+        assert after["subject"] == {"reference": "Patient/p1"}
+        assert after["performer"] == [{"reference": "Practitioner/x"}]
+
+    def test_a_reference_is_silenced_though_another_redaction_silences_none(self) -> None:
+        before = observation(subject={"reference": "Patient/p1", "display": "Ann Doe"})
+        for others in ("remove Observation.issued", "mask Patient.active", "remove *.text"):
+            after = shown(before, others, "remove Patient.name")
+            assert after["subject"] == {"reference": "Patient/p1"}
+
+    def test_the_narrative_goes_with_what_a_reference_told(self) -> None:
+        text = {"status": "generated", "div": "<div xmlns='http://www.w3.org/1999/xhtml'>Ann</div>"}
+        subject = {"reference": "Patient/p1", "display": "Ann Doe"}
+        assert "text" not in shown(observation(text=text, subject=subject), "remove Patient.name")
 
     def test_an_identifier_told_without_a_name_of_the_type_is_taken_for_one(self) -> None:
         before = observation(
