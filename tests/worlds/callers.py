@@ -25,6 +25,9 @@ ALWAYS: dict[str, Any] = {
 }
 """Those who make every request. The nurse is shown redacted views; break-glass has a module of its own."""
 
+REDACTED = frozenset({"care-team-nurse"})
+"""Those for whom the other world says something else where they see redacted views."""
+
 SOMETIMES: dict[str, Any] = {
     "outside-clinician": "outside-clinician",
     "psychiatrist": "psychiatrist",

@@ -15,6 +15,7 @@ import msgspec
 
 from proxy.audit.entry import Entry
 from tests.stage import CANARY, Stage, Upstream, serving, staged
+from tests.worlds.callers import REDACTED
 from tests.worlds.twins import (
     Heard,
     Shape,
@@ -22,6 +23,7 @@ from tests.worlds.twins import (
     canaries,
     heard,
     loaded,
+    otherwise,
     without_hidden,
 )
 
@@ -57,7 +59,7 @@ class World:
 
 
 def _prepare(folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "paging.key").write_text("one key for both worlds, long enough")
 
 
@@ -87,7 +89,7 @@ class Worlds:
     async def of(self, name: str, who: Any) -> World:
         """The world in which what this caller may not see never existed."""
         if name not in self.without:
-            left = await without_hidden(self.things, self.whole.stage, who)
+            left = await world_without(name, who, self.things, self.whole.stage)
             gone = {one.reference for one in self.things} - {one.reference for one in left}
             world = await self.open.enter_async_context(world_of(self.folder / name, left))
             await warm(world, who, left)
@@ -99,6 +101,12 @@ async def warm(world: World, who: Any, things: list[Thing]) -> None:
     """Has the gateway look up every fact, as the search for what is hidden did in the other world."""
     for one in things:
         await world.stage.ask(one.reference, who)
+
+
+async def world_without(name: str, who: Any, things: list[Thing], stage: Stage) -> list[Thing]:
+    """The content of W0: less what is hidden, and with other values where a redacted view is shown."""
+    left = await without_hidden(things, stage, who)
+    return [otherwise(one) if name in REDACTED else one for one in left]
 
 
 @asynccontextmanager

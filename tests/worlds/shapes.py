@@ -7,7 +7,9 @@ _IDS = (
     "Patient/camille", "Patient/noe", "Patient/no-such", "Observation/seen-0", "Observation/run-a0",
     "Observation/no-such", "DocumentReference/marcel-doc-surgery", "Consent/denise-denies-dr-blanc",
     "Provenance/camille-surgery-provenance", "Binary/marcel-surgery-pdf", "Encounter/susan-addiction-visit",
-    "Group/prevention-grippe", "Practitioner/dr-vernay", "Observation/camille-about-leo",
+    "Group/prevention-grippe", "Practitioner/dr-vernay", "Observation/camille-about-leo", "Patient/no-such/_history/1",
+    "Observation/relabelled", "Observation/relabelled/_history", "Observation/relabelled/_history/1", "Observation/relabelled/_history/2",
+    "Patient/camille/_history/1", "Patient/camille/_history", "Observation/cut", "Observation/cut/_history/1",
 )  # fmt: skip
 _READS = [Shape(one) for one in _IDS]
 _VERSIONS = [Shape(f"{one}/_history/1") for one in _IDS[:6]]
@@ -42,6 +44,11 @@ _SEARCHES = [
     "Observation?date:missing=true", "Observation?value-quantity=gt5", "Observation?value-quantity=3",
     "Observation?_id=run-a0", "Observation?_id=run-a0,seen-0,seen-1,noe-3", "Patient?_id=noe", "Patient?_id=camille,noe",
     "Observation?_lastUpdated=ge2020", "Patient?_lastUpdated=gt2026-11-22T08:30:00Z",
+    # what some see redacted, or cut out
+    "Patient?phone=0", "Patient?email=other@example.org", "Patient?address-city=Elsewhere", "Patient?telecom:missing=false",
+    "Patient?_sort=address-city", "Observation?value-string=another", "Observation?value-string:missing=false",
+    "Observation?patient=camille&_sort=value-string", "Observation?subject:Patient.address-city=Elsewhere",
+    "Patient?_has:Observation:patient:value-string=another", "Observation?patient=camille&value-string:contains=thing&_total=accurate",
     # sort
     "Observation?patient=camille&_sort=date", "Observation?patient=camille&_sort=-date,code", "Observation?_sort=value-quantity",
     "Patient?_sort=birthdate", "Patient?_sort=-family", "Observation?_sort=-_lastUpdated", "Observation?_sort=patient,-_id",

@@ -121,7 +121,50 @@ def more() -> list[Thing]:
     rows += [
         observation(f"noe-{n}", "noe", n, code={"text": f"{CANARY}noe-{n}"}) for n in range(30)
     ]
+    # Plain in its first version, hidden in its second: the newest labels hold for all of them (T-47).
+    rows += [observation("relabelled", "camille", 4), hidden("relabelled", "camille", 4)]
+    rows.append(cut("one thing"))
     return [thing(row) for row in rows]
+
+
+_INLINE = {
+    "url": "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+}
+
+
+def cut(told: str) -> Json:
+    """An Observation whose value is labelled by itself: whoever may not see restricted data sees it without."""
+    restricted = {
+        "extension": [{**_INLINE, "valueCoding": {"system": _CONFIDENTIALITY, "code": "R"}}]
+    }
+    flag = {
+        "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+        "code": "PROCESSINLINELABEL",
+    }
+    return {
+        "resourceType": "Observation",
+        "id": "cut",
+        "meta": {"security": [flag]},
+        "status": "final",
+        "code": {"text": "shown"},
+        "subject": {"reference": "Patient/camille"},
+        "valueString": told,
+        "_valueString": restricted,
+    }
+
+
+def otherwise(one: Thing) -> Thing:
+    """The same where what a nurse sees redacted says something else: address, telephone, a value with a label of its own."""
+    read = orjson.loads(one.raw)
+    if one.reference == "Observation/cut":
+        return thing(cut("another"))
+    if read["resourceType"] != "Patient":
+        return one
+    other = {
+        "telecom": [{"system": "email", "value": "other@example.org"}],
+        "address": [{"city": "Elsewhere", "country": "IS"}],
+    }
+    return thing(read | {name: value for name, value in other.items() if name in read})
 
 
 POLICY_BEARING = frozenset(
