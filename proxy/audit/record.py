@@ -133,6 +133,12 @@ class Record:
         """Somebody is to be told of this request, whatever becomes of it; once a recipient and patient."""
         self.notices.setdefault((recipient, patient), why)
 
+    def tell_once(self, told: set[tuple[str, str]]) -> None:
+        """Leaves out notices that an earlier part of the same answer has given; adds those that this one gives."""
+        for whom in told & self._due.keys():
+            del self._due[whom]
+        told.update(self._due)
+
     def use(self, grants: Iterable[Grant]) -> None:
         """Break-glass grants that this request needed: who is under them is told, and the privacy officer."""
         for grant in grants:

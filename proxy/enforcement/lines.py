@@ -38,9 +38,9 @@ async def lines_of(
     places.take()
     try:
         async with aclosing(_batches(hearing, urls, rtype, asking)) as batches:
-            kept = b""
+            kept, noticed = b"", set[tuple[str, str]]()
             async for batch in batches:
-                kept += await _given(hearing, batch, told)
+                kept += await _given(hearing, batch, told, noticed)
                 while len(kept) > PART:
                     yield kept[:PART]
                     begun, kept = True, kept[PART:]
@@ -75,8 +75,10 @@ async def _batches(
     yield batch
 
 
-async def _given(hearing: Hearing, batch: Sequence[bytes], told: frozenset[str]) -> bytes:
-    """What leaves of a batch, once that is recorded."""
+async def _given(
+    hearing: Hearing, batch: Sequence[bytes], told: frozenset[str], noticed: set[tuple[str, str]]
+) -> bytes:
+    """What leaves of a batch, once that is recorded. `noticed`: whom the file has given notice already."""
     now = await renewed(hearing)
     judged = await now.judge(batch)
     shown = await settled(now, [one for one in judged if _leaves(one)])
@@ -86,6 +88,7 @@ async def _given(hearing: Hearing, batch: Sequence[bytes], told: frozenset[str])
     leaving = now.disclose_all([one for one in shown if _leaves(one)])
     if not now.record.warned <= told:
         raise OwnError("a line calls for a warning that the file was not begun with")
+    now.record.tell_once(noticed)
     await now.house.journal.record(now.record.entry(OK))
     return b"".join(itertools.chain.from_iterable((bytes(body), b"\n") for body in leaving))
 

@@ -381,3 +381,16 @@ async def test_what_is_not_sent_for_want_of_a_record_is_closed_at_once(
         stop.execute("DROP TRIGGER full")
         stop.commit()
         stop.close()
+
+
+async def test_a_patient_is_told_of_a_file_once(tmp_path: Path) -> None:
+    told = POLICY.replace(
+        "    redact: {remove: [Patient.telecom]}\n",
+        "    redact: {remove: [Patient.telecom]}\n    notify: [patient]\n",
+    )
+    async with file_of(tmp_path, text=told) as (stage, upstream, file):
+        giving(upstream, lambda: [line(f"o{n}") for n in range(3 * MOST_LINES)])
+        for _ in range(2):
+            await get(stage, file)
+            notices = [(n.recipient, n.patient) for one in stage.entries() for n in one.notices]
+            assert notices == [("patient", f"Patient/{SHARES}")]
