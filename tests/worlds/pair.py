@@ -5,6 +5,7 @@ share the key of page links and validators. Both know the facts before anything 
 look-ups differs, which docs/threat-model.md states under residual risks.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -132,13 +133,16 @@ def require_same(one: Told, other: Told, shape: Shape) -> None:
         assert one.calls == other.calls
 
 
+_READ = re.compile("[A-Z][A-Za-z]*/[^/?$]+(/_history(/[^/?$]+)?)?")
+
+
 def _asks_alike(shape: Shape) -> bool:
     """Whether as much is asked of upstream for what is hidden as for what is absent: reads, once facts are known.
 
     Not of a Binary: which documents hold it is looked up whenever there is one (docs/threat-model.md, Time).
     """
-    is_read = "/" in shape.target and "?" not in shape.target and shape.method in ("GET", "HEAD")
-    return is_read and not shape.target.startswith("Binary/")
+    is_read = _READ.fullmatch(shape.target) and shape.method in ("GET", "HEAD")
+    return bool(is_read) and not shape.target.startswith("Binary/")
 
 
 def require_silent(told: Told, hidden: frozenset[str], logged: str) -> None:
