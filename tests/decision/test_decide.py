@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from proxy.decision.case import CaseBook, compile_policies, open_case
 from proxy.decision.decide import Decider, decide_request, decide_resource
+from proxy.decision.model import Decision, Reason, Verdict
 from proxy.decision.voices import judge
 from proxy.facts.model import Actor, ActorClosure, Facts, Membership, PatientFacts, Period
-from proxy.fhir.coding import CONFIDENTIALITY, Coding
+from proxy.fhir.coding import CONFIDENTIALITY, Coding, Effect
 from proxy.fhir.envelope import Envelope
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import parse_scopes
+from proxy.policy.model import Rule
 from tests.facts.consents import Json, actor, data, deny, permit, r4, read4
 from tests.situations import (
     BASELINE,
@@ -22,6 +24,7 @@ from tests.situations import (
     PAYER,
     READER,
     Situation,
+    envelope_of,
     principal_of,
     principals,
     situations,
@@ -102,6 +105,67 @@ def test_what_may_go_up_at_all(
     case = open_case(COMPILED, who, ActorClosure(), interaction, PARIS)
     assert decide_request(case, rtype).permits is admitted
     assert decide_request(case, rtype) is decide_request(case, rtype)
+
+
+REFUSED = [
+    ("user/Patient.rs", "TREAT", Reason("scope", Verdict.DENY, "Observation", "no scope of the token covers this interaction")),
+    ("user/*.rs", "HMARKT", Reason("policy", Verdict.NOT_APPLICABLE, "", "no rule permits this to the caller")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scopes", "purpose", "reason"), REFUSED)
+def test_a_request_that_may_not_go_up_says_why(scopes: str, purpose: str, reason: Reason) -> None:
+    who = replace(principal_of("Practitioner/x", DOCTOR, purpose), scopes=parse_scopes(scopes))
+    case = open_case(COMPILED, who, ActorClosure(), "read", PARIS)
+    assert decide_request(case, "Observation") == Decision(Effect.DENY, (reason,))
+
+
+DENIES: list[tuple[str, Json, bool]] = [
+    ("a deny that the permit lifts", {"tag": "mask"}, True),
+    ("a deny that it does not lift", {"tag": "other"}, False),
+    ("a deny without a tag", {}, False),
+    ("a deny that nothing lifts", {"absolute": True}, False),
+    ("a deny of other interactions", {"target": {"interaction": ["vread"]}}, True),
+    ("a deny that depends on the resource", {"target": {"resource": {"confidentiality_above": "N"}}}, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("deny", "admitted"), [one[1:] for one in DENIES], ids=[one[0] for one in DENIES]
+)
+def test_a_deny_that_holds_whatever_the_resource_is_shuts_the_request_out(
+    deny: Json, *, admitted: bool
+) -> None:
+    target = {"purpose": ["TREAT"]}
+    rules = (
+        {"id": "yes", "effect": "permit", "target": target, "lifts": ["mask"]},
+        {"id": "no", "effect": "deny", "target": target, **deny},
+    )
+    read = tuple(Rule.model_validate_json(orjson.dumps(rule)) for rule in rules)
+    compiled = compile_policies(replace(BASELINE, rules=read))
+    case = open_case(
+        compiled, principal_of("Practitioner/x", DOCTOR, "TREAT"), ActorClosure(), "read", PARIS
+    )
+    assert decide_request(case, "Observation").permits is admitted
+
+
+@pytest.mark.parametrize(("label", "expected"), [("N", True), ("V", False)])
+def test_what_others_hold_is_decided_with_each_of_them(label: str, *, expected: bool) -> None:
+    about = {"subject": {"reference": "Patient/camille"}}
+    own = principal_of("Practitioner/dr-martin", DOCTOR, "TREAT")
+    closure = ActorClosure(frozenset({"Practitioner/dr-martin"}))
+    team = Membership(
+        "care-team", Actor(reference="Practitioner/dr-martin"), Period(), "CareTeam/t"
+    )
+    agreed = replace(read4(r4(permit())), patient="Patient/camille")
+    facts = Facts(
+        closure, NOW, {"Patient/camille": PatientFacts("Patient/camille", (agreed,), (team,))}
+    )
+    case = open_case(COMPILED, own, closure, "read", PARIS)
+    security = [{"system": CONFIDENTIALITY, "code": label}]
+    holder = envelope_of({**about, "meta": {"security": security}})
+    assert decide_resource(case, envelope_of(about), facts).permits
+    assert decide_resource(case, envelope_of(about).held_by((holder,)), facts).permits is expected
 
 
 @given(situation=situations)

@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
+from proxy.decision.model import Decision, Obligations, Redaction
 from proxy.errors import CallerError, Refusal
-from proxy.fhir.coding import ACT_CODE, Coding
+from proxy.fhir.coding import ACT_CODE, Coding, Effect
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.parameters import searchable
-from proxy.obligations.guard import guard, redactable
+from proxy.obligations.guard import guard, reads_cut, redactable
 from proxy.policy.handling import Fulfilment
 from proxy.policy.redact import Redact
 from tests.obligations.cases import DEFINITIONS, case_of, search
@@ -60,6 +61,10 @@ REFUSED = [
     ("Patient?_has:Observation:patient:performer:Practitioner.name=a", "Practitioner.name"),
     ("Observation?patient.general-practitioner:identifier=a", "Practitioner.identifier"),
     ("Patient?birthdate=1970&_summary=count", "Patient.birthDate"),
+    ("Observation?patient:identifier=a", "Patient.identifier"),
+    ("Observation?subject:identifier=a", "*.identifier"),
+    ("Patient?_sort=-name", "Patient.name"),
+    ("Patient?_include=Patient:organization:Organization", "Patient.managingOrganization"),
 ]  # fmt: skip
 
 
@@ -70,6 +75,12 @@ def test_what_reads_a_redacted_element_is_refused(target: str, path: str) -> Non
 
 
 PASSED = [
+    ("Observation?patient:identifier=a", "Practitioner.identifier"),
+    ("Observation?patient:identifier=a", "Patient.birthDate"),
+    ("Observation?patient=Patient/p", "Patient.identifier"),
+    ("Patient?_sort=-gender", "Patient.birthDate"),
+    ("Observation?_include=Observation:performer:Practitioner", "Observation.subject"),
+    ("Observation?value-quantity=1", "Observation.valueSet"),
     ("Patient?gender=male", "Patient.birthDate"),
     ("Patient?birthdate=1970", "Practitioner.name"),
     ("Patient?name=a", "Patient.birthDate"),
@@ -135,3 +146,44 @@ def test_what_a_label_may_redact_is_refused_as_a_search_key_too() -> None:
     guard(search("Patient?telecom=a"), plain, DEFINITIONS)
     with pytest.raises(CallerError):
         guard(search("Patient?telecom=a"), replace(plain, compiled=compiled), DEFINITIONS)
+
+
+def test_a_key_that_is_not_known_may_read_anything() -> None:
+    request = replace(search("Patient?gender=male"), sort=("-novel",))
+    guard(request, case_of(rule("Observation.value")), DEFINITIONS)
+    with pytest.raises(CallerError):
+        guard(request, case_of(rule("Patient.photo")), DEFINITIONS)
+
+
+CUTS = [
+    ("Observation?value-quantity=1", "Observation.valueQuantity", True),
+    ("Observation?component-value-quantity=1", "Observation.component[1].valueQuantity", True),
+    ("Observation?component-value-quantity=1", "Observation.component[1]", True),
+    ("Observation?code=a", "Observation.code.coding[0]", True),
+    ("Observation?_sort=-date", "Observation.effectiveDateTime", True),
+    ("Observation?_lastUpdated=gt2020", "Observation.note[0]", True),
+    ("Observation?subject=Patient/p", "Observation.subject", True),
+    ("Observation?_include=Observation:performer", "Observation.performer[0]", True),
+    ("Observation?code=a", "Observation.valueQuantity", False),
+    ("Observation?status=final", "Observation.note[0]", False),
+    ("Patient?_revinclude=Observation:subject", "Observation.note[0]", False),
+    ("Observation?_id=a", "Observation.code", False),
+]
+
+
+@pytest.mark.parametrize(("target", "cut", "read"), CUTS)
+def test_a_search_that_reads_what_is_cut_out_of_a_resource_does_not_find_it(
+    target: str, cut: str, *, read: bool
+) -> None:
+    def decision(*paths: str) -> Decision:
+        redactions = frozenset(Redaction("cut", path) for path in paths)
+        return Decision(Effect.PERMIT, obligations=Obligations(redactions))
+
+    request = search(target)
+    assert reads_cut(request, "Observation", decision(cut), DEFINITIONS) is read
+    assert (
+        reads_cut(request, "Observation", decision("Observation.meta.tag[0]", cut), DEFINITIONS)
+        is read
+    )
+    assert not reads_cut(request, "Observation", decision(), DEFINITIONS)
+    assert not reads_cut(request, "Condition", decision(cut), DEFINITIONS)
