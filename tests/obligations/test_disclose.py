@@ -5,7 +5,7 @@ from proxy.decision.model import Decision, Obligations, Redaction
 from proxy.fhir.coding import Effect
 from proxy.fhir.content import Wanted
 from proxy.fhir.reader import EnvelopeReader
-from proxy.obligations.disclose import Judged, applying, disclose
+from proxy.obligations.disclose import Disclosed, Judged, applying, disclose, illegible
 from proxy.obligations.redact import PseudonymKey
 from tests.obligations.cases import DEFINITIONS
 
@@ -21,9 +21,9 @@ def permitted(raw: bytes, *redactions: Redaction) -> Judged:
 
 
 def test_what_is_permitted_with_nothing_to_change_is_the_same_bytes() -> None:
-    assert disclose(permitted(PATIENT), KEY) == (PATIENT, ())
+    assert disclose(permitted(PATIENT), KEY) == Disclosed(PATIENT, ())
     elsewhere = Redaction("remove", "Observation.note")
-    assert disclose(permitted(PATIENT, elsewhere), KEY) == (PATIENT, ())
+    assert disclose(permitted(PATIENT, elsewhere), KEY) == Disclosed(PATIENT, ())
 
 
 def test_what_is_to_be_redacted_leaves_without_it_and_says_which() -> None:
@@ -71,3 +71,26 @@ def test_which_redactions_may_find_something(
 ) -> None:
     redaction = Redaction("remove", path)
     assert (redaction in applying([redaction], rtype, raw)) is applies
+
+
+TWICE = b'{"resourceType":"Patient","id":"a","telecom":[],"telecom":[]}'
+CODED = b'{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"note":[{"text":"y"}]}'
+ILLEGIBLE = [
+    ("whole", permitted(PATIENT, PHONE), False),
+    ("two members of one name", permitted(TWICE, PHONE), True),
+    ("two members of one name, nothing to redact", permitted(TWICE), False),
+    ("two members of one name, nothing that applies", permitted(TWICE, Redaction("remove", "Observation.note")), False),
+    ("a cut that can be made", permitted(CODED, Redaction("cut", "Observation.note[0]")), False),
+    ("a cut of what must be there", permitted(CODED, Redaction("cut", "Observation.status")), True),
+    ("no decision", Judged(TWICE, READER.read(PATIENT), None), False),
+    ("no envelope", Judged(TWICE, None, permitted(PATIENT, PHONE).decision), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("judged", "expected"), [one[1:] for one in ILLEGIBLE], ids=[one[0] for one in ILLEGIBLE]
+)
+def test_what_must_be_redacted_and_cannot_be_read_or_cut_is_told(
+    judged: Judged, *, expected: bool
+) -> None:
+    assert illegible(judged) is expected

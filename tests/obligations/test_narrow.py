@@ -57,3 +57,30 @@ def test_a_limit_stands_beside_what_the_caller_asks_for() -> None:
 def test_only_searches_are_limited(interaction: Interaction) -> None:
     request = FhirRequest(interaction, "Observation", "o")
     assert narrow(request, case_of(scopes="patient/*.rs", patient=PATIENT), DEFINITIONS) == request
+
+
+CODE = "category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
+LABORATORY = SearchParameter("category", "", (CODE.partition("=")[2],))
+OF_PATIENT = SearchParameter("patient", "", (PATIENT,))
+CONSTRAINED: list[tuple[str, list[SearchParameter]]] = [
+    (f"user/Observation.rs?{CODE}", [LABORATORY]),
+    (f"user/Observation.rs?{CODE} user/Condition.rs", [LABORATORY]),
+    (f"user/Observation.rs?{CODE}&status=final", [LABORATORY, SearchParameter("status", "", ("final",))]),
+    (f"patient/Observation.rs?{CODE}", [LABORATORY, OF_PATIENT]),
+    (f"user/Observation.rs?{CODE} user/Observation.rs", []),
+    (f"user/Observation.rs?{CODE} user/Observation.rs?status=final", []),
+    (f"user/Observation.r?{CODE} user/Observation.s", []),
+    (f"user/Condition.rs?{CODE} user/Observation.rs", []),
+    (f"patient/Observation.rs?{CODE} user/Observation.rs?status=final", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scopes", "limits"), CONSTRAINED)
+def test_a_search_is_limited_to_the_constraints_of_the_only_scope_that_covers_it(
+    scopes: str, limits: list[SearchParameter]
+) -> None:
+    assert added("Observation?code=a", scopes) == limits
+
+
+def test_a_constraint_that_cannot_be_evaluated_limits_nothing() -> None:
+    assert added("Observation?code=a", "user/Observation.rs?novel=x") == []
