@@ -15,8 +15,9 @@ from proxy.facts.cache import FactCache
 from proxy.facts.documents import DocumentCache, Documents
 from proxy.facts.targets import TargetCache, Targets
 from proxy.fhir.reader import EnvelopeReader
-from proxy.obligations.cursor import NONCE_BYTES, key_of
+from proxy.obligations.cursor import key_of
 from proxy.obligations.redact import PseudonymKey
+from proxy.obligations.seal import NONCE_BYTES
 from proxy.settings import Settings
 
 NO_GRANTS = NoGrants()

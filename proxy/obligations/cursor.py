@@ -5,18 +5,14 @@ same caller and the same policies, until it expires; whoever opens it is judged 
 key can open it (architecture §6).
 """
 
-import base64
-import binascii
 import hashlib
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.errors import CallerError, Refusal
 from proxy.identity.principal import Principal
+from proxy.obligations.seal import opened, sealed
 
-NONCE_BYTES = 12
 _BLOCK = 256
 _ROOM = 512
 """Bytes that every link of upstream is given; a longer one gets a multiple."""
@@ -80,23 +76,16 @@ def seal(cursor: Cursor, key: bytes, nonce: bytes) -> str:
     widest = len(msgspec.msgpack.encode(bare)) + _LENGTH_BYTES + room
     size = widest + 1 + -(widest + 1) % _BLOCK
     padded = (plain + b"\x80").ljust(size, b"\x00")
-    sealed = AESGCM(key).encrypt(nonce, padded, _PURPOSE)
-    return _text_of(nonce + sealed)
-
-
-def _text_of(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+    return sealed(padded, key, nonce, _PURPOSE)
 
 
 def unseal(text: str, key: bytes, binding: str, now: float) -> Cursor:
     """The cursor; `CallerError(NOT_FOUND)` when it was altered, is foreign or has expired: one answer for all."""
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        padded = AESGCM(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], _PURPOSE)
-        cursor = _DECODER.decode(padded.rstrip(b"\x00")[:-1])
-    except (binascii.Error, ValueError, InvalidTag, msgspec.DecodeError):
+        cursor = _DECODER.decode((opened(text, key, _PURPOSE) or b"").rstrip(b"\x00")[:-1])
+    except msgspec.DecodeError:
         raise CallerError(Refusal.NOT_FOUND, "a page link that was not sealed here") from None
-    if _text_of(data) != text or cursor.binding != binding or cursor.expires < now:
+    if cursor.binding != binding or cursor.expires < now:
         raise CallerError(
             Refusal.NOT_FOUND, "a page link of another caller or policy, or an expired one"
         )

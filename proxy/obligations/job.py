@@ -34,10 +34,10 @@ def seal_job(job: Job, key: bytes, nonce: bytes) -> str:
 
 def unseal_job(text: str, key: bytes, binding: str, now: float) -> Job:
     """The job; `CallerError(NOT_FOUND)` when it was altered, is another's or is over: one answer for all."""
-    plain = opened(text, key, _PURPOSE)
-    if plain is None:
-        raise CallerError(Refusal.NOT_FOUND, "an export that was not begun here")
-    job = _DECODER.decode(plain)
+    try:
+        job = _DECODER.decode(opened(text, key, _PURPOSE) or b"")
+    except msgspec.DecodeError:
+        raise CallerError(Refusal.NOT_FOUND, "an export that was not begun here") from None
     if job.binding != binding or job.expires < now:
         raise CallerError(
             Refusal.NOT_FOUND, "an export of another caller or policy, or one that is over"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from proxy.errors import CallerError, Refusal
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import Scopes
-from proxy.obligations.cursor import NONCE_BYTES, Cursor, binding_of, key_of, seal, unseal
+from proxy.obligations.cursor import Cursor, binding_of, key_of, seal, unseal
+from proxy.obligations.seal import NONCE_BYTES
 
 KEY = key_of(b"a secret")
 NONCE = bytes(NONCE_BYTES)
