@@ -226,7 +226,6 @@ def configuration(
     facts_ttl_s: int,
     policies: Path = BASELINE,
     more: str = "",
-    timeout_s: int = 2,
 ) -> Path:
     """A gateway.yaml in `folder`; `more` are further settings."""
     (folder / "keys.json").write_bytes(JWKS)
@@ -236,7 +235,7 @@ def configuration(
 listen: {{port: {port}}}
 public_url: "{PUBLIC}"
 admin: {{port: 0}}
-upstream: {{url: "{upstream}", timeout_s: {timeout_s}}}
+upstream: {{url: "{upstream}", timeout_s: 2}}
 identity:
   issuers: [{{issuer: "{ISSUER}", audience: "http://127.0.0.1:8080/fhir", jwks: {{file: keys.json}}}}]
 policies: {policies}
@@ -260,7 +259,8 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """A gateway in front of an upstream; its files live in `folder`."""
     port = free_port()
-    path = configuration(folder, upstream_url, port, facts_ttl_s, policies, more, timeout_s)
+    path = configuration(folder, upstream_url, port, facts_ttl_s, policies, more)
+    path.write_text(path.read_text().replace("timeout_s: 2", f"timeout_s: {timeout_s}"))
     read = settings.load_settings(path, {})
     gateway = await _started(read)
     journal = sqlite3.connect(folder / "journal.db", isolation_level=None)

@@ -125,10 +125,14 @@ def _marks_of_all_that_was_read(patch: Patch) -> None:
     """A Bundle is as confidential as what was withheld from it."""
     judge, marks = Hearing.judge, leaving._marks
     withheld: list[Judged] = []
+    heard_now: list[object] = []
 
     async def judged(self: Hearing, resources: Sequence[Any], **rest: Any) -> list[Judged]:
         found = await judge(self, resources, **rest)
-        withheld[:] = [one for one in found if not one.permitted]
+        if heard_now[-1:] != [self.record]:
+            heard_now.append(self.record)
+            withheld.clear()
+        withheld.extend(one for one in found if not one.permitted)
         return found
 
     def marked(shown: Sequence[Decision]) -> frozenset[Coding]:

@@ -32,7 +32,8 @@ import org.springframework.context.annotation.Configuration;
  *
  * Prints {@code ready http://127.0.0.1:PORT/fhir} when it serves. Lives until its standard input
  * closes (so it dies with its parent), and never longer than {@code -Dupstream.minutes} (45).
- * {@code -Dupstream.references=false} lets it store references to resources that do not exist.
+ * {@code -Dupstream.references=false} lets it store references to resources that do not exist,
+ * {@code -Dupstream.erasable=true} lets {@code $expunge} take away everything.
  */
 public final class Upstream {
 
@@ -69,6 +70,9 @@ public final class Upstream {
         JpaStorageSettings settings = spring.getBean(JpaStorageSettings.class);
         settings.setReuseCachedSearchResultsForMillis(null); // a search sees the write before it
         settings.setAllowContainsSearches(true);
+        boolean erasable = Boolean.getBoolean("upstream.erasable");
+        settings.setExpungeEnabled(erasable);
+        settings.setAllowMultipleDelete(erasable);
         boolean references = Boolean.parseBoolean(System.getProperty("upstream.references", "true"));
         settings.setEnforceReferentialIntegrityOnWrite(references);
         settings.setEnforceReferentialIntegrityOnDelete(references);
