@@ -132,6 +132,8 @@ def _actor(actor: Actor, answer: Resolved, effect: Effect) -> Actor:
     if actor.reference not in answer.asked:
         return actor
     inside = answer.members.get(actor.reference)
+    if inside is not None and effect is Effect.PERMIT:
+        inside = inside.certain()
     known = replace(
         actor,
         members=inside.references if inside else None,

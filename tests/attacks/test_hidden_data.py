@@ -181,6 +181,29 @@ async def test_a_role_whose_holder_cannot_be_told_proves_nothing(
         assert (reply.status == 200, "CANARY" in reply.text) == (False, False)
 
 
+@pytest.mark.parametrize(
+    ("period", "seen"),
+    [
+        ({}, True),
+        ({"period": {"start": "2026"}}, True),
+        ({"period": {"start": "2020", "end": "2021"}}, False),
+        ({"period": {"start": "soon"}}, False),
+        ({"period": "now"}, False),
+    ],
+)
+async def test_a_permit_names_no_member_of_whom_it_is_in_doubt(
+    tmp_path: Path, period: dict[str, Any], seen: bool
+) -> None:
+    member = {"entity": {"reference": "Practitioner/nurse-nora"}, **period}
+    group = resource("Group", "g", type="practitioner", actual=True, member=[member])
+    names = consent("names", "permit", actor=[
+        {"role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+         "reference": {"reference": "Group/g"}}
+    ])  # fmt: skip
+    async with gateway(tmp_path, ZED[0], group, names, about("Condition", "zc")) as (stage, _):
+        assert ((await stage.ask("Condition/zc", NURSE)).status == 200) is seen
+
+
 async def test_a_code_in_small_letters_is_as_sensitive(tmp_path: Path) -> None:
     sensitive = about("Condition", "zc", code={"coding": [{"system": ICD, "code": "f11.2"}]})
     async with gateway(tmp_path, *ZED, sensitive) as (stage, _):

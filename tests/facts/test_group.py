@@ -61,6 +61,33 @@ def test_members_are_told_or_said_to_be_untold(
     assert (found.references, found.untold) == (members, untold)
 
 
+@pytest.mark.parametrize(
+    ("resource", "certain"),
+    [
+        (TEAM, A),
+        (TEAM | {"period": {"end": "soon"}}, NOBODY),
+        (group({"entity": DOCTOR, "period": "now"}), NOBODY),
+        (group({"entity": DOCTOR, "inactive": "true"}), NOBODY),
+        (group({"entity": DOCTOR, "period": "now"}, {"entity": DOCTOR}), A),
+        (group({"entity": DOCTOR, "period": "now"}, {"entity": DOCTOR, "period": {"end": "2020"}}), NOBODY),
+        (group({"entity": DOCTOR}, {"entity": UNTOLD}), A),
+    ],
+)  # fmt: skip
+def test_only_some_of_those_who_may_be_inside_are_so_for_certain(
+    resource: Json, certain: frozenset[str]
+) -> None:
+    found = members_of(resource, READING, NOW)
+    assert found.certain().references == certain
+    assert found.references == A
+
+
+def test_whose_identifier_is_in_doubt_is_not_certain_either() -> None:
+    person = {"identifier": {"system": "urn:x", "value": "1"}}
+    found = members_of(group({"entity": person, "period": "now"}), READING, NOW)
+    assert found.identifiers == {Identifier("urn:x", "1")}
+    assert found.certain().identifiers == frozenset()
+
+
 def test_a_member_may_be_named_by_an_identifier_alone() -> None:
     named = {"identifier": {"system": "urn:rpps", "value": "8"}}
     for resource in (group({"entity": named}), team({"member": named})):
