@@ -15,11 +15,18 @@ from proxy.errors import UpstreamError
 from proxy.fhir.chains import MAX_DEPTH
 from proxy.fhir.definitions import Definitions, definitions_of
 from proxy.fhir.export import levels_of, operation_of
+from proxy.fhir.membership import COMPARTMENT
 from proxy.fhir.search import includable, searchable
 
 SOFTWARE = "FHIR Consent Proxy"
 
 _INTERACTIONS = ("read", "vread", "history-instance", "search-type")
+OPERATIONS = {
+    "Patient": (("everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"),),
+    "Observation": (("lastn", "http://hl7.org/fhir/OperationDefinition/Observation-lastn"),),
+    "DocumentReference": (("docref", "http://hl7.org/fhir/us/core/OperationDefinition/docref"),),
+}
+"""Operations that are composed of searches, whether upstream has them or not."""
 _VERSIONING = frozenset({"no-version", "versioned", "versioned-update"})
 
 # IUA 34.1.1.3 wants its code declared (standards AUTH-14); SMART conformance.md wants the other.
@@ -106,12 +113,15 @@ def reduced(
     servers = [rest for rest in statement.rest if rest.mode == "server"]
     if not servers:
         raise UpstreamError("the server's CapabilityStatement describes no server")
+    resources = _resources(servers[0].resource, definitions_of(version))
     rest = {
         "mode": "server",
         "documentation": _SEARCHES,
         "security": _SECURITY | _oauth_uris(endpoints),
-        "resource": _resources(servers[0].resource, definitions_of(version)),
+        "resource": resources,
     }
+    if any(resource["type"] == "Patient" for resource in resources):
+        rest["compartment"] = [COMPARTMENT]
     operations = [operation_of(level) for level in sorted(_exports(capability))]
     if operations:
         rest["operation"] = operations
@@ -171,6 +181,10 @@ def _resource(resource: _Resource, links: _Links, definitions: Definitions) -> d
     parts: dict[str, object] = {"interaction": kept, "versioning": versioning}
     if "search-type" in codes:
         parts |= _search(resource, links, definitions)
+        parts["operation"] = [
+            {"name": name, "definition": definition}
+            for name, definition in OPERATIONS.get(resource.type, ())
+        ]
     return {"type": resource.type} | {name: part for name, part in parts.items() if part}
 
 

