@@ -8,7 +8,7 @@ NODE_STAMP   := $(CLIENTS)/node_modules/.installed
 PYTHON_STAMP := $(CLIENTS)/.venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench interop deep clean
+.PHONY: help setup demo test check fix bench interop deep mutants clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,5 +58,8 @@ interop: $(STAMP) $(NODE_STAMP) ## against real ones: a HAPI FHIR server, an Ope
 deep: $(STAMP) ## the properties with many more examples
 	$(BIN)/python -m pytest -q --hypothesis-profile=deep tests/properties
 
+mutants: $(STAMP) ## change the code and see tests fail: MODULES="proxy.decision.combine"
+	$(BIN)/mutmut run --max-children 2 $(MODULES:%=%.*)
+
 clean: ## remove what was built
-	rm -rf $(VENV) $(CLIENTS)/.venv $(CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(CLIENTS)/.venv $(CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache build dist mutants

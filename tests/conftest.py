@@ -1,8 +1,8 @@
-"""Profiles of Hypothesis: `fast` for every run, `ci` and `deep` by `--hypothesis-profile`."""
+"""Profiles of Hypothesis: `fast` for every run, `ci`, `deep` and `mutants` by `--hypothesis-profile`."""
 
 from datetime import timedelta
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 _QUIET = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
 
@@ -12,5 +12,10 @@ settings.register_profile(
 settings.register_profile("ci", max_examples=200, deadline=None, suppress_health_check=_QUIET)
 settings.register_profile(
     "deep", max_examples=3000, deadline=timedelta(seconds=60), suppress_health_check=_QUIET
+)
+settings.register_profile(  # that a mutant dies is enough, how is not asked
+    "mutants",
+    settings.get_profile("fast"),
+    phases=(Phase.explicit, Phase.generate),
 )
 settings.load_profile("fast")
