@@ -19,6 +19,7 @@ from proxy.fhir.coding import Coding, Effect
 from proxy.fhir.reader import EnvelopeReader
 from proxy.identity.principal import PrincipalKind
 from proxy.policy.load import load
+from proxy.policy.model import Matrix
 from tests.policy.packs import CAMPAIGN, POLICY, TERMS, write
 from tests.situations import BASELINE, DOCTOR, PARIS, principal_of
 
@@ -84,6 +85,15 @@ def test_a_code_is_looked_for_in_every_spelling_that_the_terms_know(
         orjson.dumps({"resourceType": "Observation", "code": {"coding": [{"system": ICD, "code": code.upper()}]}})
     )  # fmt: skip
     assert bool(compiled.policies.labels.labels_of(read.codes)) is wanted
+
+
+def test_codes_of_the_labelling_rules_and_of_the_matrix_are_looked_for_together() -> None:
+    letter = BASELINE.terms.coding("loinc#34133-9")
+    sensitive = {one.code for one in BASELINE.labels.exact}
+    with_matrix = compile_policies(replace(BASELINE, matrix=Matrix({("physician", letter): True})))
+    assert sensitive
+    assert letter.code not in COMPILED.wanted
+    assert all(code in with_matrix.wanted for code in {letter.code, *sensitive})
 
 
 @pytest.mark.parametrize(("stated", "borne"), [("J10", "FLU"), ("FLU", "J10"), ("FLU", "FLU")])
@@ -175,6 +185,27 @@ def test_no_case_outlives_the_edge_of_a_campaign(tmp_path: Path) -> None:
     after = book.open(compiled, A_NURSE, closure, "read", PARIS, AFTER)
     assert not decide_request(after, "Immunization").permits
     assert book.open(compiled, A_NURSE, closure, "read", PARIS, FIRST) is not after
+
+
+def test_a_case_of_an_unknown_instant_is_of_no_known_one(tmp_path: Path) -> None:
+    book, closure, compiled = CaseBook(), ActorClosure(), in_winter(tmp_path)
+    for one, other in ((None, FIRST), (FIRST, None)):
+        case = book.open(compiled, A_NURSE, closure, "read", PARIS, one)
+        assert book.open(compiled, A_NURSE, closure, "read", PARIS, one) is case
+        assert book.open(compiled, A_NURSE, closure, "read", PARIS, other) is not case
+
+
+def test_a_case_opened_at_its_first_instant_is_of_it(tmp_path: Path) -> None:
+    book, closure, compiled = CaseBook(), ActorClosure(), in_winter(tmp_path)
+    first = book.open(compiled, A_NURSE, closure, "read", PARIS, FIRST)
+    assert book.open(compiled, A_NURSE, closure, "read", PARIS, first.since) is first
+    assert book.open(compiled, A_NURSE, closure, "read", PARIS, first.until) is not first
+
+
+def test_callers_of_two_closures_have_two_cases() -> None:
+    book, one, other = CaseBook(), ActorClosure(), ActorClosure(frozenset({"Practitioner/x"}))
+    assert book.open(COMPILED, WHO, one, "read", PARIS).closure is one
+    assert book.open(COMPILED, WHO, other, "read", PARIS).closure is other
 
 
 def test_the_reason_names_the_campaign_and_its_end(tmp_path: Path) -> None:

@@ -204,3 +204,20 @@ def test_any_query_and_form_are_understood_or_refused(query: str, form: bytes) -
     raw = RawRequest("POST", f"/fhir/Observation/_search?{query}", FORM, form, "r1")
     with suppress(CallerError):
         assert request_of(raw, "/fhir", PUBLIC, R4).interaction is Interaction.SEARCH_TYPE
+
+
+WRITTEN = [
+    "Observation?code:not=a%2Cb&subject=Patient%2Fp&_include=Observation:subject&_sort=-date%2Ccode&_count=5",
+    "Observation?_summary=count",
+    "Observation?_elements=code%2Cvalue",
+    "Observation?_total=accurate",
+    "Observation?_page=abc",
+    "Observation/x/_history?_since=2024-05-01T00:00:00Z",
+]
+
+
+@pytest.mark.parametrize("path", WRITTEN)
+def test_a_request_is_written_as_it_was_asked(path: str) -> None:
+    _, _, asked = path.partition("?")
+    written = sorted(canonical_query(get(path)))
+    assert written == sorted(pairs_of(asked))
