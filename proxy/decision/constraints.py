@@ -142,16 +142,19 @@ def _for_purpose(node: Provision, context: Context, *, doubt: bool) -> bool:
 
 
 def _serves(purpose: str, stated: Coding, exact: bool) -> bool | None:
-    """Whether a purpose is the stated one or below it. A code of another system equals only what we do not know."""
+    """Whether a purpose is the stated one or below it. A code of another system equals only what we do not know.
+
+    A misspelled code of v3-ActReason, or one of no system, may mean any.
+    """
+    slip = stated.system in (ACT_REASON, "") and stated.code not in PURPOSES
     if stated.system == ACT_REASON:
         if exact and purpose == BREAK_GLASS:
             return stated.code == purpose
-        return stated.code in purpose_lineage(purpose) or (
-            None if purpose not in PURPOSES else False
-        )
+        told = purpose in PURPOSES and not slip
+        return stated.code in purpose_lineage(purpose) or (False if told else None)
     if purpose in (stated.code, f"{stated.system}#{stated.code}"):
         return None if purpose in PURPOSES else True
-    return False
+    return None if slip else False
 
 
 def _for_action(stated: frozenset[str], action: str, *, doubt: bool) -> bool:

@@ -123,6 +123,29 @@ async def test_a_denied_type_that_is_misspelled_or_a_kind_of_types_denies(
         assert (await stage.ask("Condition/zc", PHYSICIAN)).status == 404
 
 
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+
+
+@pytest.mark.parametrize(
+    ("purpose", "status"),
+    [
+        ({"system": ACT_REASON, "code": "TREAT"}, 404),
+        ({"system": ACT_REASON, "code": "treat"}, 404),
+        ({"system": ACT_REASON, "code": "TREATMENT"}, 404),
+        ({"code": "TREATMENT"}, 404),
+        ({"system": ACT_REASON, "code": "HRESCH"}, 200),
+        ({"code": "HRESCH"}, 200),
+        ({"system": "urn:other", "code": "TREATMENT"}, 200),
+    ],
+)
+async def test_a_denied_purpose_that_is_misspelled_denies(
+    tmp_path: Path, purpose: dict[str, str], status: int
+) -> None:
+    record = (*ZED, about("Condition", "zc"), consent("d", "deny", purpose=[purpose]))
+    async with gateway(tmp_path, *record) as (stage, _):
+        assert (await stage.ask("Condition/zc", PHYSICIAN)).status == status
+
+
 async def test_a_deny_for_some_time_leaves_other_time_open(tmp_path: Path) -> None:
     record = (*ZED, about("Condition", "zc", onsetPeriod={"start": "2020", "end": "2021-12-31"}))
     async with gateway(tmp_path, *record, consent("d", "deny", **IN_2022)) as (stage, _):

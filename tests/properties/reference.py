@@ -466,10 +466,14 @@ def holds_context(ask: Ask, node: Provision, exact: bool = False) -> bool:
 def _serves(purpose: str, stated: Coding, exact: bool) -> Ternary:
     if stated.system != ACT_REASON:
         same = purpose in (stated.code, f"{stated.system}#{stated.code}")
+        if not same and not stated.system and stated.code not in PURPOSES:
+            return None
         return (None if purpose in PURPOSES else True) if same else False
     if exact and purpose == "BTG":
         return stated.code == "BTG"
-    return stated.code in _ups(purpose) or (False if purpose in PURPOSES else None)
+    return stated.code in _ups(purpose) or (
+        False if {purpose, stated.code} <= set(PURPOSES) else None
+    )
 
 
 def _authors(node: Provision) -> bool:

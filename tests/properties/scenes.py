@@ -141,7 +141,7 @@ actors = st.sampled_from([Actor(DR), Actor(RIVAL), Actor(identifier=OTHER_BADGE)
 purposes = st.sampled_from(
     [
         *(Coding(ACT_REASON, one) for one in ("TREAT", "ETREAT", "BTG", "HRESCH", "CLINTRCH", "PurposeOfUse", "X")),
-        Coding("urn:purposes", "X"), Coding("urn:purposes", "TREAT"),
+        Coding("urn:purposes", "X"), Coding("urn:purposes", "TREAT"), Coding(ACT_REASON, "treat"), Coding("", "TREATMENT"),
     ]
 )  # fmt: skip
 LABELS = [
