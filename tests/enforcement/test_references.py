@@ -246,3 +246,26 @@ async def test_look_ups_are_shared_between_requests_for_a_while(tmp_path: Path) 
         for who in (PHYSICIAN, NURSE, PHYSICIAN):
             await stage.ask("Observation/o", who)
         assert len([one for one in upstream.calls if "/Encounter?_id" in one.target]) == 1
+
+
+_NO_READ = """
+policy: no-read
+version: "1"
+source: test
+rules:
+  - id: encounters-are-never-read
+    effect: deny
+    target: {interaction: [read], resource: {type: [Encounter]}}
+"""
+
+
+async def test_a_search_asks_what_a_read_would_give(tmp_path: Path) -> None:
+    policies = tmp_path / "policies"
+    shutil.copytree(BASELINE, policies, ignore=shutil.ignore_patterns("hospital"))
+    (policies / "no-read.yaml").write_text(_NO_READ)
+    upstream = Upstream(world_of(bundle(*ZED, encounter("e"), led("Encounter/e"))))
+    async with serving(upstream.respond) as url, staged(tmp_path, url, policies=policies) as stage:
+        assert (await stage.ask("Encounter?patient=zed", PHYSICIAN)).ids == ["Encounter/e"]
+        shown = await stage.ask(_SEARCH, PHYSICIAN)
+        assert shown.ids == ["Observation/o"]
+        assert b"Encounter/e" not in shown.body
