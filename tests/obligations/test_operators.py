@@ -1,3 +1,4 @@
+import json
 import re
 from typing import Any
 
@@ -9,10 +10,18 @@ from tests.obligations.redacting import (
     KEY,
     MASK,
     OTHER_KEY,
+    applied,
     observation,
     patient,
     shown,
 )
+
+INSTANT = "2024-05-01T10:11:12+02:00"
+SIGNED = {
+    "resourceType": "Contract",
+    "id": "c",
+    "signer": [{"signature": [{"when": INSTANT, "who": {"reference": "Patient/p1"}}]}],
+}
 
 OPERATORS = {
     "remove a primitive with its twin": (
@@ -212,8 +221,73 @@ class TestPseudonyms:
         assert "secret" not in repr(KEY)
         assert "secret" not in str(KEY)
 
+    def test_of_references_hide_the_identifier_they_name_too(self) -> None:
+        subject = {"identifier": {"system": "urn:x", "value": "123456"}, "display": "Ann Doe"}
+        after = shown(observation(subject=subject), "pseudonymise Observation.subject")
+        coded = {"system": "urn:x", "value": KEY.code("123456")}
+        assert after["subject"] == {"identifier": coded}
+
+    @pytest.mark.parametrize(
+        "name", [{"use": "official", "family": "Doe"}, {"system": "s", "value": "12", "code": "mg"}]
+    )
+    def test_of_what_is_no_identifier_nothing_is_left(self, name: dict[str, str]) -> None:
+        after = shown(patient(name=[name]), "pseudonymise Patient.name")
+        assert after["name"] == [MASK]
+
+
+@pytest.mark.parametrize(
+    ("path", "resource", "steps"),
+    [
+        ("Observation.effective", observation(effectiveInstant=INSTANT), ("effectiveInstant",)),
+        ("Observation.issued", observation(issued=INSTANT), ("issued",)),
+        ("Contract.signer.signature.when", SIGNED, ("signer", 0, "signature", 0, "when")),
+    ],
+)
+def test_an_instant_that_is_cut_to_its_year_is_an_instant(
+    path: str, resource: dict[str, Any], steps: tuple[str | int, ...]
+) -> None:
+    found: Any = json.loads(applied(resource, f"generalise {path}").body)
+    for step in steps:
+        found = found[step]
+    assert found == "2024-01-01T00:00:00Z"
+
+
+def test_extensions_that_are_masked_are_left_out() -> None:
+    for name in ("extension", "modifierExtension"):
+        before = patient(**{name: [{"url": "urn:x", "valueString": "Doe"}]}, active=True)
+        assert shown(before, f"mask Patient.{name}") == patient(active=True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "born"),
+    [("1900-01-01", {"birthDate": "1900-01-01"}), ("then", {"_birthDate": MASK})],
+)
+def test_a_date_is_replaced_by_a_date_alone(argument: str, born: dict[str, Any]) -> None:
+    before = patient(birthDate="1970-05-04")
+    assert shown(before, f"replace Patient.birthDate {argument}") == patient(**born)
+
 
 class TestShift:
+    @pytest.mark.parametrize(
+        ("patient_id", "date", "moved"),
+        [
+            ("p1", "1970-05-04", "1970-11-25"),
+            ("p1", "1970-05-04T10:00:00Z", "1970-11-25T10:00:00Z"),
+            ("p1", "1970-05", "1970-12"),
+            ("p1", "1970", "1971"),
+            ("p2", "1970", "1969"),
+        ],
+    )
+    def test_moves_by_the_days_of_the_patient(self, patient_id: str, date: str, moved: str) -> None:
+        before = observation(subject={"reference": f"Patient/{patient_id}"}, effectiveDateTime=date)
+        assert shown(before, "shift Observation.effective")["effectiveDateTime"] == moved
+
+    def test_of_a_period_the_ends_are_left_and_nothing_beside_them(self) -> None:
+        twin = {"extension": [{"url": "urn:x", "valueDate": "1970-05-04"}]}
+        period = {"id": "a", "extension": [], "start": "1970-05-04", "_start": twin, "_end": twin}
+        after = shown(observation(effectivePeriod=period), "shift Observation.effective")
+        assert after["effectivePeriod"] == {"start": "1970-11-25"}
+
     @given(st.text(min_size=1))
     def test_moves_by_one_to_365_days_either_way(self, name: str) -> None:
         assert 1 <= abs(KEY.days(name)) <= 365
