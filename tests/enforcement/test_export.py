@@ -370,7 +370,8 @@ async def test_the_capability_statement_says_what_can_be_exported(tmp_path: Path
 async def test_a_reference_leads_to_what_may_be_exported_or_is_taken_out(tmp_path: Path) -> None:
     refers = observation("o4", SHARES, focus=[{"reference": "Observation/o1"}])
     strays = observation("o5", SHARES, focus=[{"reference": "Observation/o3"}])
-    async with registry(tmp_path, *WORLD, refers, strays) as (stage, _):
+    text = POLICY.replace("purpose: [HRESCH]", "purpose: [TREAT]")  # nothing else lets it read
+    async with registry(tmp_path, *WORLD, refers, strays, text=text) as (stage, _):
         found = lines((await exported(stage, "/$export?_type=Observation"))["Observation"])
         by_id = {one["id"]: one for one in found}
         assert by_id["o4"]["focus"] == [{"reference": "Observation/o1"}]

@@ -1,6 +1,7 @@
 """The files of an export while they stream: framing faults, failures half-way, bounds, and what the journal holds of them."""
 
 import asyncio
+import itertools
 import sqlite3
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -13,10 +14,13 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from proxy.enforcement import flow
+from proxy.audit.record import Record
+from proxy.decision.case import Case
+from proxy.enforcement import export, flow
 from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.house import House
 from proxy.enforcement.lines import MOST_LINES, PART
-from proxy.fhir.interaction import Answer
+from proxy.fhir.interaction import Answer, RawRequest
 from tests.bulk import (
     CONCEALED,
     HIDDEN,
@@ -394,3 +398,39 @@ async def test_a_patient_is_told_of_a_file_once(tmp_path: Path) -> None:
             await get(stage, file)
             notices = [(n.recipient, n.patient) for one in stage.entries() for n in one.notices]
             assert notices == [("patient", f"Patient/{SHARES}")]
+
+
+async def test_a_line_whose_warning_was_not_given_does_not_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned = POLICY.replace(
+        "    redact: {remove: [Patient.telecom]}\n", "    warn: For the registry alone\n"
+    )
+
+    def nothing(case: Case) -> frozenset[str]:
+        del case
+        return frozenset()
+
+    async with file_of(tmp_path, text=warned) as (stage, _, file):
+        assert (await get(stage, file)).status == 200
+        monkeypatch.setattr(export, "conveyed", nothing)
+        assert (await get(stage, file)).status == 503
+
+
+async def test_a_file_that_takes_too_long_breaks_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, passed = House.record_of, itertools.count(step=3000)
+
+    def later(self: House, raw: RawRequest) -> Record:
+        record = made(self, raw)
+        record.recorded += next(passed)
+        return record
+
+    async with file_of(tmp_path) as (stage, upstream, file):
+        giving(upstream, lambda: [line(f"o{n}") for n in range(10)])
+        assert (await get(stage, file)).status == 200
+        monkeypatch.setattr(House, "record_of", later)
+        assert (await get(stage, file)).status == 200  # 3000 s after it was begun
+        giving(upstream, lambda: [line(f"o{n}") for n in range(3 * MOST_LINES)])
+        assert (await get(stage, file)).status == 503
