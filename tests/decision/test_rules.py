@@ -102,6 +102,7 @@ def test_which_rules_stand_before_any_resource_is_known(
 def test_every_rule_that_ships_compiles_to_what_it_says(written: Rule) -> None:
     compiled = compile_rule(written, BASELINE)
     assert compiled.effect is Effect(written.effect)
+    assert compiled.absolute is written.absolute
     assert bool(compiled.roles) == bool(written.target.principal.role)
     assert len(compiled.labels) == len(set(written.target.resource.label))
     assert compiled.sentence

@@ -22,6 +22,8 @@ def refusal_of(resource_type: str, key: str, value: str) -> Refusal:
 
 
 UNDERSTOOD = [
+    ("Observation", "encounter", "E1", "encounter", "", ("Encounter/E1",)),
+    ("Observation", "based-on", "ServiceRequest/S1", "based-on", "", ("ServiceRequest/S1",)),
     ("Observation", "code", "http://loinc.org|1-8", "code", "", ("http://loinc.org|1-8",)),
     ("Observation", "code", "http://loinc.org|", "code", "", ("http://loinc.org|",)),
     ("Observation", "code", "|1-8,2-7", "code", "", ("|1-8", "2-7")),

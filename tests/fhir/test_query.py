@@ -61,3 +61,14 @@ def test_any_form_is_read_or_refused(body: bytes) -> None:
     with suppress(CallerError):
         pairs = pairs_of_form(body)
         assert pairs_of(encode_query(pairs)) == pairs
+
+
+def test_a_query_may_be_as_long_as_the_limits() -> None:
+    assert len(pairs_of("a=" + "x" * 65_534)) == 1
+    assert len(pairs_of("&".join(["a=b"] * 100))) == 100
+
+
+def test_a_form_that_is_not_ascii_is_malformed() -> None:
+    with pytest.raises(CallerError) as caught:
+        pairs_of_form("a=é".encode())
+    assert caught.value.refusal is Refusal.MALFORMED
