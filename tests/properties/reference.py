@@ -122,10 +122,18 @@ def fits(answer: Ternary, effect: Effect) -> bool:
 def answer(ask: Ask, facts: Facts) -> Answer:
     """The decision on one resource; `ask` is `labelled`. Under grants only where it is denied ordinarily (decisions 9)."""
     ordinary = _answer(ask, facts)
-    if ordinary.effect is PERMIT or not _has_grants(ask, facts):
+    if ordinary.effect is PERMIT or ask.principal.on_behalf_of or not _has_grants(ask, facts):
         return ordinary
     under = _answer(replace(ask, emergency=True), facts)
     return under if under.effect is PERMIT else ordinary
+
+
+def _for_such(ask: Ask, target: Target) -> bool:
+    """Who acts for another is permitted only by rules for delegates, or about nobody (decisions 5)."""
+    types = set(target.resource.type)
+    about_nobody = bool(types) and types <= set(ask.policies.universal)
+    acts = ask.principal.on_behalf_of is not None
+    return not acts or "delegate" in target.principal.relationship or about_nobody
 
 
 def _has_grants(ask: Ask, facts: Facts) -> bool:
@@ -197,7 +205,11 @@ def _combined(
         (rule, _targets(ask, rule.target, consent, related))
         for rule in ask.policies.rules
     ]  # fmt: skip
-    permits = [rule for rule, match in matching if rule.effect is PERMIT and match is True]
+    permits = [
+        rule
+        for rule, match in matching
+        if rule.effect is PERMIT and match is True and _for_such(ask, rule.target)
+    ]
     denies = [
         ("", True)
         for one in _under_any_grant(ask)
