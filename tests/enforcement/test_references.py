@@ -65,7 +65,14 @@ async def members(scene: Scene, target: str = "Observation/o", who: str = PHYSIC
 
 async def test_a_reference_leads_somewhere_when_its_target_may_be_read(scene: Scene) -> None:
     scene.holding(encounter("e"), encounter("v", meta=V), led("Encounter/e", "Encounter/v", "Encounter/none"))  # fmt: skip
-    for target in ("Observation/o", _SEARCH, "Observation/o/_history", "Observation/o/_history/1"):
+    for target in (
+        "Observation/o",
+        _SEARCH,
+        "Observation/o/_history",
+        "Observation/o/_history/1",
+        "Patient/zed/$everything",
+        "Patient/zed/Observation",
+    ):
         assert await members(scene, target) == ["Encounter/e"], target
 
 
@@ -131,6 +138,15 @@ async def test_what_is_about_somebody_else_leads_nowhere(scene: Scene) -> None:
     assert await members(scene) == []
     scene.holding(foreign, led("Encounter/f", "Patient/camille"))
     assert await members(scene) == ["Encounter/f", "Patient/camille"]
+
+
+async def test_what_is_about_somebody_else_costs_what_is_not_there_costs(scene: Scene) -> None:
+    asked = []
+    for foreign in (encounter("f") | {"subject": {"reference": "Patient/noe"}}, encounter("g")):
+        scene.holding(foreign, led("Encounter/f"))
+        assert await members(scene) == []
+        asked.append([one.target for one in scene.upstream.calls])
+    assert asked[0] == asked[1]
 
 
 async def test_each_resource_is_taken_by_itself_whoever_else_is_on_the_page(scene: Scene) -> None:
