@@ -85,3 +85,10 @@ NO_RESOURCES = [
 def test_what_is_no_resource_of_the_file_s_type_is_a_failure(line: bytes) -> None:
     with pytest.raises(UpstreamError):
         require_type(line, "Patient")
+
+
+def test_a_line_without_an_end_is_not_gathered_for_ever() -> None:
+    lines = Lines(10)
+    assert lines.fed(b"x" * 6) == []
+    with pytest.raises(UpstreamError):
+        lines.fed(b"x" * 6)
