@@ -30,7 +30,7 @@ SECRET = {
         {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
     ]
 }
-HIDDEN = (CANARY + "hidden", CANARY + "practitioner", "e-hidden")
+HIDDEN = (CANARY + "medication", CANARY + "hidden", CANARY + "practitioner", "e-hidden")
 EXTRA = [
     of_camille("Observation", "e-2020", effectiveDateTime="2020-05-05"),
     of_camille("Observation", "e-2021", effectiveDateTime="2021-05-05"),
@@ -48,6 +48,20 @@ EXTRA = [
         "resourceType": "Practitioner",
         "id": "only-hidden",
         "name": [{"family": CANARY + "practitioner"}],
+    },
+    {
+        "resourceType": "MedicationRequest",
+        "id": "e-request",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/camille"},
+        "medicationReference": {"reference": "Medication/e-secret"},
+    },
+    {
+        "resourceType": "Medication",
+        "id": "e-secret",
+        "meta": SECRET,
+        "code": {"text": CANARY + "medication"},
     },
 ]
 
@@ -127,6 +141,13 @@ async def test_what_only_hidden_resources_refer_to_does_not_come(scene: Scene) -
     [entries] = await pages(scene.stage, "Patient/camille/$everything?_count=1000", PHYSICIAN)
     assert "Practitioner/only-hidden" not in names(entries, "include")
     assert not any("only-hidden" in call.target for call in asked)
+
+
+async def test_what_is_referred_to_and_hidden_does_not_come(scene: Scene) -> None:
+    assert (await scene.stage.ask("Medication/e-secret", PHYSICIAN)).status == 404
+    [entries] = await pages(scene.stage, "Patient/camille/$everything?_count=1000", PHYSICIAN)
+    assert "MedicationRequest/e-request" in names(entries, "match")
+    assert "Medication/e-secret" not in names(entries, "include")
 
 
 SPANS = [

@@ -10,6 +10,8 @@ import pytest_asyncio
 from aiohttp import web
 
 from proxy.enforcement.openness import named_patients
+from proxy.fhir.definitions import definitions_of
+from proxy.fhir.interaction import FhirRequest, Interaction
 from tests.obligations.cases import DEFINITIONS, search
 from tests.stage import BASELINE, Call, Stage, Upstream, bundle, serving, staged, world_of
 
@@ -166,3 +168,8 @@ async def test_who_reads_no_patient_is_told_of_none(scene: Scene, scope: str) ->
     for patient in ("noe", "no-such"):
         reply = await scene.stage.ask(f"Observation?patient={patient}", who)
         assert (reply.status, reply.ids) == (200, [])
+
+
+def test_a_compartment_names_its_patient() -> None:
+    request = FhirRequest(Interaction.SEARCH_TYPE, "Observation", compartment="Patient/p")
+    assert named_patients(request, definitions_of("4.0.1")) == {"Patient/p"}
