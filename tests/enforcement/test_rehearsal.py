@@ -166,6 +166,25 @@ async def test_what_is_redacted_is_told_by_path(scene: Scene) -> None:
     assert "remove Patient.telecom" in patient.explanation.demands
 
 
+async def test_what_is_pruned_is_told_by_path_and_what_it_led_to_is_not_considered(
+    scene: Scene,
+) -> None:
+    led = {"reference": "Patient/camille"}
+    told = {
+        "resourceType": "Observation", "id": "astray", "status": "final", "subject": led,
+        "encounter": {"reference": "Encounter/of-nobody"}, "partOf": [{"reference": "Procedure/p"}],
+    }  # fmt: skip
+    part = {"resourceType": "Procedure", "id": "p", "status": "completed", "subject": led}
+    before, scene.upstream.world = scene.upstream.world, world_of(bundle(told, part))
+    try:
+        seen = await scene.considered("care-team-physician", "GET /Observation/astray")
+    finally:
+        scene.upstream.world = before
+    assert seen.keys() == {"Observation/astray"}
+    astray = seen["Observation/astray"]
+    assert (astray.outcome, astray.redacted) == ("redacted", ("Observation.encounter.reference",))
+
+
 async def test_a_change_that_is_told_is_true_of_the_gateway(scene: Scene) -> None:
     """The role that is said to be missing is put into a real token."""
     target = "Condition/marcel-hiv"
