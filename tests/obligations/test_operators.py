@@ -267,6 +267,14 @@ def test_a_date_is_replaced_by_a_date_alone(argument: str, born: dict[str, Any])
     assert shown(before, f"replace Patient.birthDate {argument}") == patient(**born)
 
 
+@pytest.mark.parametrize("operator", ["generalise", "shift", "pseudonymise", "mask"])
+def test_of_a_value_that_is_absent_only_its_absence_is_told(operator: str) -> None:
+    twin = {"id": "b", "extension": [{"url": "urn:x", "valueDate": "1970-05-04"}]}
+    before = patient(_birthDate=twin, active=True)
+    after = shown(before, f"{operator} Patient.birthDate")
+    assert after == patient(_birthDate=MASK, active=True)
+
+
 class TestShift:
     @pytest.mark.parametrize(
         ("patient_id", "date", "moved"),
