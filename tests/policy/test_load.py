@@ -41,15 +41,16 @@ def test_what_is_stated_nowhere_is_the_strictest(tmp_path: Path) -> None:
         "hide",
         "deny-wins",
     )
+    assert policies.references == "prune"
     assert policies.default_purpose == {}
     assert policies.universal == frozenset()
     assert policies.matrix is None
 
 
 def test_a_setting_holds_for_the_whole_directory_whichever_file_states_it(tmp_path: Path) -> None:
-    other = 'policy: z\nversion: "1"\nsource: s\nunlabelled: R\nrefusal: tell\nuniversal: [Practitioner]\n'
+    other = 'policy: z\nversion: "1"\nsource: s\nunlabelled: R\nrefusal: tell\nreferences: keep\nuniversal: [Practitioner]\n'
     policies = load(write(tmp_path, other=other))
-    assert (policies.unlabelled, policies.refusal) == ("R", "tell")
+    assert (policies.unlabelled, policies.refusal, policies.references) == ("R", "tell", "keep")
     assert policies.universal == {"Practitioner"}
     assert [policy.policy for policy in policies.policies] == ["ward", "z"]
 
