@@ -7,13 +7,17 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
+from fhir.resources.R4B.auditevent import AuditEvent
 
+from proxy.audit.agent import Observer
+from proxy.audit.event import events_of
 from tests.bulk import (
     ASYNC,
     CONCEALED,
     HIDDEN,
     POLICY,
     RECORDS,
+    REFUSES,
     REGISTRY,
     SHARES,
     begun,
@@ -396,3 +400,16 @@ async def test_whom_policy_opens_no_group_hears_of_none(tmp_path: Path) -> None:
             )
             assert reply.status == 403
         assert upstream.calls == []
+
+
+async def test_audit_events_name_the_patients_whose_lines_left(tmp_path: Path) -> None:
+    async with registry(tmp_path, *WORLD) as (stage, _):
+        await exported(stage, "/Group/g/$export?_type=Observation")
+        observer = Observer(PUBLIC, "gateway")
+        events = [one for entry in stage.entries() for one in events_of(entry, observer=observer)]
+        for event in events:
+            AuditEvent.model_validate(event)
+        rest = [one for one in events if one["type"]["code"] == "rest"]
+        assert {one["subtype"][0]["code"] for one in rest} == {"operation"}
+        assert f"Patient/{SHARES}" in json.dumps(rest)
+        assert f"Patient/{REFUSES}" not in json.dumps(rest)
