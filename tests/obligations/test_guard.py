@@ -7,6 +7,7 @@ from proxy.decision.model import Decision, Obligations, Redaction
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.coding import ACT_CODE, Coding, Effect
 from proxy.fhir.definitions import definitions_of
+from proxy.fhir.interaction import SearchParameter
 from proxy.fhir.parameters import searchable
 from proxy.obligations.guard import guard, reads_cut, redactable
 from proxy.policy.handling import Fulfilment
@@ -153,6 +154,14 @@ def test_a_key_that_is_not_known_may_read_anything() -> None:
     guard(request, case_of(rule("Observation.value")), DEFINITIONS)
     with pytest.raises(CallerError):
         guard(request, case_of(rule("Patient.photo")), DEFINITIONS)
+
+
+def test_a_key_of_some_items_of_an_element_reads_the_element() -> None:
+    request = replace(search("Patient"), parameters=(SearchParameter("phone", "", ("1",)),))
+    guard(request, case_of(rule("Patient.name")), DEFINITIONS)
+    for path in ("Patient.telecom", "Patient.telecom.value"):
+        with pytest.raises(CallerError):
+            guard(request, case_of(rule(path)), DEFINITIONS)
 
 
 CUTS = [
