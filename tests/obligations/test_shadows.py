@@ -1,4 +1,6 @@
+import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -196,3 +198,20 @@ def test_data_that_are_not_base64_are_searched_as_they_stand() -> None:
     assert shown(before, "remove Observation.identifier") == observation(
         valueAttachment={"data": "a"}
     )
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.encodebytes])
+@pytest.mark.parametrize("around", [b"%s", b"\xff %s \xfe", b"a long text before " * 9 + b"%s"])
+def test_data_that_are_no_clean_text_are_searched_too(
+    around: bytes, encode: Callable[[bytes], bytes]
+) -> None:
+    data = encode(around % b"Zarathustra").decode()
+    before = observation(
+        identifier=[{"value": "Zarathustra"}], component=[{"valueAttachment": {"data": data}}]
+    )
+    assert data not in json.dumps(shown(before, "remove Observation.identifier"))
+
+
+def test_what_a_hidden_note_says_is_hidden_where_it_stands_again() -> None:
+    before = observation(note=[{"text": "Zarathustra"}], interpretation=[{"text": "Zarathustra"}])
+    assert b"Zarathustra" not in applied(before, "remove Observation.note.text").body
