@@ -10,7 +10,9 @@ from tests.settings.written import LEAST, complaint, loaded
 def test_paths_are_relative_to_the_file_they_stand_in(tmp_path: Path) -> None:
     settings = loaded(tmp_path)
     assert settings.policies == str(tmp_path / "policies/baseline")
-    assert settings.identity.issuers[0].jwks.file == str(tmp_path / "keys.json")
+    jwks = settings.identity.issuers[0].jwks
+    assert jwks is not None
+    assert jwks.file == str(tmp_path / "keys.json")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ def test_a_url_of_keys_is_no_path(tmp_path: Path) -> None:
     settings = loaded(
         tmp_path, LEAST.replace("{file: keys.json}", "{url: https://idp.example.org/k}")
     )
-    assert settings.identity.issuers[0].jwks.url == "https://idp.example.org/k"
+    jwks = settings.identity.issuers[0].jwks
+    assert jwks is not None
+    assert jwks.url == "https://idp.example.org/k"
 
 
 @pytest.mark.parametrize(
