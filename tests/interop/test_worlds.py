@@ -38,6 +38,7 @@ EVERYTHING = {
     "resourceType": "Parameters",
     "parameter": [{"name": "expungeEverything", "valueBoolean": True}],
 }
+_SORT = re.compile(r"(?<=[?&])_sort=[-A-Za-z_,]*[a-z]\b")
 _INSTANT = re.compile(rb'"lastUpdated":"[^"]*"')
 
 
@@ -116,6 +117,15 @@ def comparable(page: tuple[int, object, bytes]) -> tuple[int, dict[str, str], by
     return status, kept, _INSTANT.sub(b"", body)
 
 
+def ordered(shape: Shape) -> Shape:
+    """The same request where nothing sorts alike: HAPI gives what does in an order that depends on what else it holds."""
+    target = _SORT.sub(
+        lambda found: found.group() if "_id" in found.group() else f"{found.group()},_id",
+        shape.target,
+    )
+    return shape._replace(target=target)
+
+
 @pytest.mark.parametrize("caller", ALWAYS)
 async def test_what_is_hidden_might_as_well_not_exist(
     servers: tuple[Server, Server], caller: str
@@ -124,7 +134,7 @@ async def test_what_is_hidden_might_as_well_not_exist(
     left = await world_without(caller, who, [*samples(), *more()], servers[0].stage)
     await filled(servers[1].ask, left)
     different = []
-    for shape in SHAPES:
+    for shape in map(ordered, SHAPES):
         one, other = await both(servers, who, shape)
         if one != other:
             different.append(name_of(shape))

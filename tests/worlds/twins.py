@@ -140,6 +140,7 @@ def cut(told: str) -> Json:
     flag = {
         "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
         "code": "PROCESSINLINELABEL",
+        "display": "process inline security label",
     }
     return {
         "resourceType": "Observation",
