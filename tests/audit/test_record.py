@@ -86,7 +86,11 @@ def test_one_decision_about_two_patients_is_kept_for_each() -> None:
 
 def test_what_a_client_sends_is_kept_in_bounded_length() -> None:
     raw = RawRequest(
-        "X" * 99, "/" + "a" * 99_999 + "/_search", {"accept": "b" * 999}, b"\xff" + b"c" * 99_999, "r"
+        "X" * 99,
+        "/" + "a" * 99_999 + "/_search",
+        {"accept": "b" * 999},
+        b"\xff" + b"c" * 99_999,
+        "r",
     )
     entry = record(raw).entry(400)
     assert len(entry.target) == LONGEST_TARGET
