@@ -56,7 +56,7 @@ interop: $(STAMP) $(NODE_STAMP) ## against real ones: a HAPI FHIR server, an Ope
 	$(BIN)/python -m pytest -q -m interop tests/interop
 
 deep: $(STAMP) ## the properties with many more examples
-	$(BIN)/python -m pytest -q --hypothesis-profile=deep tests/properties
+	$(BIN)/python -m pytest -q --hypothesis-profile=deep tests/properties tests/worlds/test_random_worlds.py tests/worlds/test_asked_worlds.py
 
 mutants: $(STAMP) ## change the code and see tests fail: MODULES="proxy.decision.combine"
 	$(BIN)/mutmut run --max-children 2 $(MODULES:%=%.*)
