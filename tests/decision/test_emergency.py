@@ -19,7 +19,7 @@ from proxy.decision.model import Decision
 from proxy.decision.voices import judge
 from proxy.facts.grant import Grant, by_patient, holder_of
 from proxy.facts.model import ALWAYS, Actor, ActorClosure, Facts, Membership, PatientFacts
-from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding
+from proxy.fhir.coding import ACT_CODE, CONFIDENTIALITY, Coding, Effect
 from proxy.fhir.envelope import Envelope, Inline, Part
 from proxy.identity.principal import Principal
 from proxy.identity.scopes import parse_scopes
@@ -104,6 +104,25 @@ def test_a_grant_opens_what_no_consent_forbids_and_is_named_in_the_decision() ->
     assert decision.permits
     assert [one.id for one in decision.grants] == ["g-Patient/p"]
     assert {reason.source for reason in decision.reasons} == {"break-glass-reads"}
+
+
+def test_what_bounds_a_ceremony_is_absolute() -> None:
+    emergency = COMPILED.emergency
+    assert emergency is not None
+    assert emergency.denies
+    assert all(one.absolute and one.effect is Effect.DENY for one in emergency.denies)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "trusted", "expected"),
+    [("BTG", ("i",), True), ("BTG", ("j",), False), ("BTG", (), False), ("TREAT", ("i",), False)],
+)
+def test_whose_word_is_enough(purpose: str, trusted: tuple[str, ...], *, expected: bool) -> None:
+    emergency = COMPILED.emergency
+    assert emergency is not None
+    section = emergency.section.model_copy(update={"trusts_purpose_of": trusted})
+    who = principal_of("Practitioner/dr-outis", DOCTOR, purpose)
+    assert replace(emergency, section=section).trusts(who) is expected
 
 
 def test_the_case_of_a_grant_opens_nothing_to_who_has_none_for_the_patient() -> None:

@@ -27,6 +27,7 @@ DECISIONS = {
 CASES = [
     (["N"], True, "N"),
     (["N", "R"], True, "R"),
+    (["R", "N"], True, "R"),
     (["N", "deny"], False, ""),
     (["deny", "R"], False, ""),
     (["*"], False, ""),
@@ -68,3 +69,22 @@ def test_contents_are_judged_in_their_own_right_too() -> None:
     binary = envelope_of({"resourceType": "Binary", "id": "b"}).held_by((document,))
     decision = decide_held(binary, decide)
     assert (decision.permits, decision.reasons) == (False, (NO,))
+
+
+def test_what_is_held_leaves_with_all_that_its_holders_were_decided_by() -> None:
+    notified = Obligations(notify=frozenset({("patient", "a")}))
+    warned = Obligations(notify=frozenset({("privacy-officer", "b")}))
+    whose = [frozenset({(f"Patient/{one}", f"Consent/{one}")}) for one in "ab"]
+    reasons = [Reason("policy", Verdict.PERMIT, one) for one in "ab"]
+    of_each = [
+        Decision(Effect.PERMIT, (reasons[0],), notified, whose=whose[0]),
+        Decision(Effect.PERMIT, (reasons[1],), warned, whose=whose[1]),
+    ]
+    documents = tuple(
+        envelope_of({"meta": {"lastUpdated": str(number)}}) for number in range(len(of_each))
+    )
+    binary = envelope_of({}).held_by(documents)
+    decision = decide_held(binary, lambda holder: of_each[int(holder.last_updated)])
+    assert set(reasons) <= set(decision.reasons)
+    assert decision.obligations == notified | warned
+    assert decision.whose == whose[0] | whose[1]
