@@ -38,7 +38,7 @@ EVERYTHING = {
     "resourceType": "Parameters",
     "parameter": [{"name": "expungeEverything", "valueBoolean": True}],
 }
-_SORT = re.compile(r"(?<=[?&])_sort=[-A-Za-z_,]*[a-z]\b")
+_SORT = re.compile(r"(?<![^&])_sort=[-A-Za-z_,]*[a-z]\b")
 _INSTANT = re.compile(rb'"lastUpdated":"[^"]*"')
 
 
@@ -118,12 +118,15 @@ def comparable(page: tuple[int, object, bytes]) -> tuple[int, dict[str, str], by
 
 
 def ordered(shape: Shape) -> Shape:
-    """The same request where nothing sorts alike: HAPI gives what does in an order that depends on what else it holds."""
-    target = _SORT.sub(
-        lambda found: found.group() if "_id" in found.group() else f"{found.group()},_id",
-        shape.target,
-    )
-    return shape._replace(target=target)
+    """The same search where nothing sorts alike: HAPI's own order depends on what else it holds."""
+    path, _, query = shape.target.partition("?")
+    if not path.isalpha():
+        return shape
+    found = _SORT.search(query)
+    if found is None:
+        return shape._replace(target=f"{path}?{query}&_sort=_id" if query else f"{path}?_sort=_id")
+    keys = found.group() if "_id" in found.group() else f"{found.group()},_id"
+    return shape._replace(target=f"{path}?{query.replace(found.group(), keys)}")
 
 
 @pytest.mark.parametrize("caller", ALWAYS)
@@ -134,8 +137,10 @@ async def test_what_is_hidden_might_as_well_not_exist(
     left = await world_without(caller, who, [*samples(), *more()], servers[0].stage)
     await filled(servers[1].ask, left)
     different = []
-    for shape in map(ordered, SHAPES):
+    for shape in SHAPES:
         one, other = await both(servers, who, shape)
+        if one != other:
+            one, other = await both(servers, who, ordered(shape))
         if one != other:
             different.append(name_of(shape))
     assert different == []
