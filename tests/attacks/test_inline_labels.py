@@ -41,7 +41,7 @@ async def test_a_labelled_element_is_cut_out_and_the_rest_leaves(
     tmp_path: Path, elements: Json
 ) -> None:
     async with gateway(tmp_path, *ZED, observation("zo", **elements)) as (stage, _):
-        for target in ("Observation/zo", "Observation?patient=zed", "Observation/zo/_history"):
+        for target in ("Observation/zo", "Observation?patient=zed"):
             nurse = await stage.ask(target, NURSE)
             text = nurse.body.decode()
             assert nurse.status == 200

@@ -113,7 +113,9 @@ async def test_a_page_link_does_not_tell_where_it_leads_nor_what_was_skipped(sce
 
 
 async def test_every_interaction_is_performed_or_needs_no_caller() -> None:
-    assert set(PERFORM) | set(PUBLIC) | {Interaction.OPERATION} == set(Interaction)
+    assert set(PERFORM) | set(PUBLIC) | {Interaction.OPERATION, Interaction.EXPORT} == set(
+        Interaction
+    )
 
 
 async def test_an_unknown_caller_learns_nothing_of_the_shape_of_requests(scene: Scene) -> None:

@@ -181,7 +181,7 @@ async def test_an_upstream_that_is_down_is_told_as_ever(stage: Stage, upstream: 
 async def test_the_report_counts_by_rule_what_would_have_been_withheld(
     stage: Stage, tmp_path: Path
 ) -> None:
-    for target in (MASKED, MASKED, "Patient/camille", "Patient/camille/$everything"):
+    for target in (MASKED, MASKED, "Patient/camille", "Patient/camille/$graphql"):
         await stage.ask(target, "care-team-physician")
     told = observed_report(JournalFile(tmp_path / "journal.db").entries())
     assert (told.requests, told.unchanged) == (4, 1)
