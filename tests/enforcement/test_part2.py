@@ -50,7 +50,9 @@ async def test_an_emergency_opens_the_record_with_the_notice_and_tells_patient_a
     assert (await stage.ask(RECORD, STRANGER)).status == 404
 
 
-async def test_whom_the_patient_refused_by_name_is_refused_in_an_emergency_too(scene: Scene) -> None:
+async def test_whom_the_patient_refused_by_name_is_refused_in_an_emergency_too(
+    scene: Scene,
+) -> None:
     stage = scene.stage
     assert (await open_glass(stage, REFUSED, SUSAN)).status == 200
     stage.entries()
