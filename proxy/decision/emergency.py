@@ -39,9 +39,16 @@ class Emergency:
         return bool(stand((self.opener,), principal, closure, frozenset(), "operation"))
 
     def trusts(self, principal: Principal) -> bool:
-        """Whether the token's purpose counts as a grant without a ceremony: it names BTG, and the issuer's word is enough."""
+        """Whether the token's purpose counts as a grant without a ceremony: it names BTG, and the issuer's word is enough.
+
+        Where the policy wants to know how the person was authenticated, the token must say it; how lately is the issuer's word.
+        """
+        section = self.section
+        strong = not section.acr or principal.acr in section.acr
         return (
-            BREAK_GLASS in principal.purposes and principal.issuer in self.section.trusts_purpose_of
+            strong
+            and BREAK_GLASS in principal.purposes
+            and principal.issuer in section.trusts_purpose_of
         )
 
 

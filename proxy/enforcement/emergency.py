@@ -25,6 +25,8 @@ from proxy.fhir.coding import ACT_REASON
 from proxy.fhir.interaction import Answer, Interaction, RawRequest
 from proxy.fhir.operation import coding_in, instant, parameters, parameters_of, patient_in, text_in
 from proxy.fhir.outcome import CONTENT_TYPE
+from proxy.identity.principal import Principal
+from proxy.policy.break_glass import BreakGlass
 
 LONGEST_JUSTIFICATION = 1000
 TOLD = ("patient", "privacy-officer")
@@ -41,8 +43,13 @@ class Ceremony:
     house: House
     record: Record
     emergency: Emergency
-    holder: Holder
+    principal: Principal
     body: bytes
+
+    @property
+    def holder(self) -> Holder:
+        """For whom a grant is."""
+        return holder_of(self.principal)
 
     @property
     def held(self) -> tuple[Grant, ...]:
@@ -58,12 +65,31 @@ def ceremony_of(house: House, record: Record, case: Case) -> Ceremony:
         raise CallerError(
             Refusal.FORBIDDEN, "the policies let the caller open no break-glass grant"
         )
-    return Ceremony(house, record, emergency, holder_of(case.principal), record.raw.body)
+    return Ceremony(house, record, emergency, case.principal, record.raw.body)
+
+
+MOST_SKEW_S = 60.0
+
+
+def is_freshly_known(section: BreakGlass, principal: Principal, now: float) -> bool:
+    """Whether the person was authenticated as strongly and as lately as the policy wants for a grant (T-185)."""
+    if section.acr and principal.acr not in section.acr:
+        return False
+    if section.authenticated_within is None:
+        return True
+    known = principal.authenticated_at
+    return known is not None and (
+        -MOST_SKEW_S <= now - known <= section.authenticated_within * 60.0
+    )
 
 
 async def open_grant(ceremony: Ceremony) -> Answer:
     """Opens a grant for one patient; one that is open already is given again."""
     section, record = ceremony.emergency.section, ceremony.record
+    if not is_freshly_known(section, ceremony.principal, record.recorded):
+        raise CallerError(
+            Refusal.FORBIDDEN, "the caller's authentication is not strong or fresh enough"
+        )
     given = _complete(parameters_of(ceremony.body, _OPENING), _OPENING)
     patient = patient_in(given["patient"], ceremony.house.public_url)
     reason = coding_in(given["reason"])

@@ -144,6 +144,8 @@ def _principal(claims: Claims, reading: _Reading) -> Principal:
         organization_name=reading.first("organization_name", values.text_of),
         on_behalf_of=reading.first("on_behalf_of", values.text_of),
         patient_identifier=reading.first("patient_identifier", values.patient_identifier_of),
+        acr=next(values.read(claims.payload, ClaimPath(("acr",)), values.text_of), ""),
+        authenticated_at=number_of(claims.payload, "auth_time"),
         pcf=next(
             values.read(
                 claims.payload, ClaimPath(("extensions", "ihe_pcf")), values.object_text_of

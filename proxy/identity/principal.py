@@ -75,6 +75,10 @@ class Principal:
     """IUA `person_id` (or `ihe_bppc.patient_id`): the one patient the token was issued for, by business identifier."""
     pcf: str | None = None
     """IHE PCF `extensions.ihe_pcf` as JSON text. It restricts (PCF-31): who cannot honour it must refuse."""
+    acr: str = ""
+    """How the person was authenticated (OpenID Connect Core, `acr`); empty if the token does not say."""
+    authenticated_at: float | None = None
+    """When the person was authenticated (`auth_time`), in seconds since the epoch."""
     delegator: "Principal | None" = None
     """Whom the caller acts for: it never gets more than that one would."""
     situation: Situation | None = None

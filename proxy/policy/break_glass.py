@@ -41,6 +41,17 @@ class BreakGlass(Written):
     justification: int = Field(
         default=20, ge=1, le=200, description="The fewest characters of a justification."
     )
+    acr: tuple[Text, ...] = Field(
+        default=(),
+        min_length=1,
+        description="Ways of authentication (`acr` of the token) that are strong enough to open a grant; absent: any.",
+    )
+    authenticated_within: int | None = Field(
+        default=None,
+        ge=1,
+        le=24 * 60,
+        description="Minutes since the person was authenticated (`auth_time` of the token) within which a grant may be opened.",
+    )
     trusts_purpose_of: tuple[Text, ...] = Field(
         default=(),
         min_length=1,
