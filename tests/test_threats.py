@@ -13,7 +13,7 @@ ROWS = {
     int(number): cells
     for number, cells in re.findall(r"^\| T-(\d+) \| [^|]+ \| (.+) \|$", PAGE, re.MULTILINE)
 }
-SECTIONS = {"A-D": range(1, 88), "H": range(153, 164), "L": range(235, 243)}
+SECTIONS = {"A-D": range(1, 88), "H": range(153, 164), "I": range(164, 189), "L": range(235, 243)}
 NUMBERS = list(chain.from_iterable(SECTIONS.values()))
 _TEST = re.compile(r"([\w/]+\.py)::(\w+)")
 _SHAPE = re.compile(r"worlds `([^`]+)`")
