@@ -81,7 +81,8 @@ def test_it_starts_the_program_itself_and_no_shell() -> None:
 
 def test_what_is_installed_is_installed_as_the_makefile_does() -> None:
     def flags(text: str) -> list[list[str]]:
-        lines = re.findall(r"pip install (.*)", text)
+        # what only the interoperability tests need is no part of the image
+        lines = [one for one in re.findall(r"pip install (.*)", text) if "CLIENTS" not in one]
         return [
             [
                 word
