@@ -19,7 +19,9 @@ WHO = principal_of("Practitioner/dr-martin", DOCTOR, "TREAT")
 
 def known(section: dict[str, object], acr: str = "", at: float | None = None) -> bool:
     principal = replace(WHO, acr=acr, authenticated_at=at)
-    return is_freshly_known(BreakGlass.model_validate_json(orjson.dumps(LEAST | section)), principal, NOW)
+    return is_freshly_known(
+        BreakGlass.model_validate_json(orjson.dumps(LEAST | section)), principal, NOW
+    )
 
 
 @pytest.mark.parametrize(
