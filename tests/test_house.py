@@ -113,7 +113,7 @@ def words_of(name: str) -> set[str]:
 
 def test_no_function_is_longer_than_an_eye_can_hold() -> None:
     lengths = {
-        f"{shown(module)}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{shown(module)}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1
         for module in PROXY
         for node in definitions_in(module)
         if not isinstance(node, ast.ClassDef)

@@ -5,7 +5,8 @@ no policy can answer stays as it is: a token that does not cover the request, a 
 Laws: (1) a set differs from itself in nothing; (2) what the token barred is never reported as opened. Pure.
 
 Limit: codes for which the old set did not look in a resource are not in the evidence, so that a new labelling rule is
-replayed only for codes that were seen; and a Consent's verdict is the recorded one, even where labels changed.
+replayed only for codes that were seen; a Consent's verdict is the recorded one, even where labels changed; of what leaves
+together and was denied, the evidence is that of the part which denied.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from datetime import UTC
 from proxy.audit.entry import Actor, Entry, Evidence, Judged
 from proxy.decision.case import Case, CompiledPolicies, open_case
 from proxy.decision.decide import decide_request, decide_resource
+from proxy.decision.joint import permitted_together
 from proxy.decision.model import Decision
 from proxy.decision.supposed import (
     CALLERS,
@@ -111,7 +113,18 @@ def _replayed(entry: Entry, judged: Judged, compiled: CompiledPolicies) -> Outco
         return _outcome(admission)
     if not evidence:
         return replace(_outcome(admission), effect=ADMITTED)
-    return _outcome(_resource(case, closure, evidence, entry.recorded))
+    forms = _forms(evidence)
+    decisions = [_resource(case, closure, form, entry.recorded) for form in forms]
+    denied = next((one for one in decisions if not one.permits), None)
+    return _outcome(denied or permitted_together(decisions))
+
+
+def _forms(evidence: tuple[Evidence, ...]) -> list[tuple[Evidence, ...]]:
+    """The evidence resource by resource: what leaves together (a Binary and its documents, a Bundle) is judged one by one."""
+    forms: dict[tuple[object, ...], list[Evidence]] = {}
+    for one in evidence:
+        forms.setdefault((one.type, one.labels, one.codes), []).append(one)
+    return [tuple(form) for form in forms.values()]
 
 
 def _resource(

@@ -5,16 +5,14 @@ Binary, as one that is all that a document of it says: whoever may read the docu
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 
-from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Verdict
-from proxy.decision.terminology import RANK
+from proxy.decision.joint import permitted_together
+from proxy.decision.model import Decision, Reason, Verdict
 from proxy.fhir.coding import Effect
 from proxy.fhir.envelope import Envelope
 
-_LOWEST = -1
 _ALTERED = Reason(
     "policy", Verdict.DENY, "Binary", "the document that has it as content is not shown whole"
 )
@@ -27,22 +25,11 @@ def decide_held(envelope: Envelope, decide: Callable[[Envelope], Decision]) -> D
     for one in decisions:
         if not one.permits:
             return one
-    joined: Obligations = NO_OBLIGATIONS
-    for one in decisions:
-        joined |= one.obligations
-    if any(_alters(one.path, holder) for one in joined.redactions for holder in envelope.holders):
+    joined = permitted_together(decisions)
+    redacted = joined.obligations.redactions
+    if any(_alters(one.path, holder) for one in redacted for holder in envelope.holders):
         return Decision(Effect.DENY, (_ALTERED,))
-    return replace(
-        decisions[0],
-        reasons=tuple(dict.fromkeys(reason for one in decisions for reason in one.reasons)),
-        obligations=joined,
-        consents=frozenset().union(*(one.consents for one in decisions)),
-        whose=frozenset().union(*(one.whose for one in decisions)),
-        grants=tuple(dict.fromkeys(grant for one in decisions for grant in one.grants)),
-        confidentiality=max(
-            (one.confidentiality for one in decisions), key=lambda code: RANK.get(code, _LOWEST)
-        ),
-    )
+    return joined
 
 
 def _content(envelope: Envelope, holder: Envelope) -> Envelope:

@@ -8,14 +8,12 @@ a resource that is denied by its own labels is denied; one of which everything m
 from collections.abc import Callable
 from dataclasses import replace
 
-from proxy.decision.model import NO_OBLIGATIONS, Decision, Obligations, Reason, Redaction
-from proxy.decision.terminology import RANK
-from proxy.fhir.envelope import Envelope, Inline, Part, Steps
+from proxy.decision.joint import permitted_together
+from proxy.decision.model import Decision, Obligations, Reason, Redaction
+from proxy.fhir.envelope import Envelope, Inline, Steps
 
 CUT = "cut"
 """The operator that takes one element out, at its very place; where that cannot be done the resource is withheld."""
-
-_LOWEST = -1
 
 
 def decide_inline(
@@ -28,30 +26,20 @@ def decide_inline(
     judged = [(part, decide(envelope.labelled(inline.own | part.labels))) for part in inline.parts]
     shown = [whole, *(decision for _, decision in judged if decision.permits)]
     hidden = [(part, decision) for part, decision in judged if not decision.permits]
+    joined = permitted_together(shown)
+    cuts = frozenset(Redaction(CUT, path_of(envelope.type, part.steps)) for part, _ in hidden)
     return replace(
-        whole,
+        joined,
         reasons=_each_once(whole, *(decision for _, decision in hidden)),
-        obligations=_together(envelope.type, shown, [part for part, _ in hidden]),
-        consents=frozenset().union(*(decision.consents for _, decision in judged), whole.consents),
-        whose=frozenset().union(*(decision.whose for _, decision in judged), whole.whose),
-        confidentiality=max(
-            (one.confidentiality for one in shown), key=lambda code: RANK.get(code, _LOWEST)
-        ),
-        grants=tuple(dict.fromkeys(grant for one in shown for grant in one.grants)),
+        obligations=joined.obligations | Obligations(cuts),
+        consents=joined.consents.union(*(decision.consents for _, decision in hidden)),
+        whose=joined.whose.union(*(decision.whose for _, decision in hidden)),
+        evidence=whole.evidence,
     )
 
 
 def _each_once(*decisions: Decision) -> tuple[Reason, ...]:
     return tuple(dict.fromkeys(reason for one in decisions for reason in one.reasons))
-
-
-def _together(rtype: str, shown: list[Decision], hidden: list[Part]) -> Obligations:
-    """What all that is shown obliges to, and the cuts."""
-    joined = NO_OBLIGATIONS
-    for one in shown:
-        joined |= one.obligations
-    cuts = frozenset(Redaction(CUT, path_of(rtype, part.steps)) for part in hidden)
-    return joined | Obligations(cuts)
 
 
 def path_of(rtype: str, steps: Steps) -> str:

@@ -43,65 +43,38 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "proxy_requests",
-            "Answers of the public listener and the reviewer API",
-            ["method", "status"],
-            registry=self.registry,
-        )
         self.seconds = Histogram(
             "proxy_request_seconds",
             "Time to an answer",
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
             registry=self.registry,
         )
-        self.deliveries = Counter(
-            "proxy_audit_deliveries",
-            "Attempts to deliver an AuditEvent",
-            ["fate"],
-            registry=self.registry,
-        )
-        self.policy_reloads = Counter(
-            "proxy_policy_reloads",
-            "Changes of the policy directory, by what became of them",
-            ["result"],
-            registry=self.registry,
-        )
-        self.policies_refused = Gauge(
-            "proxy_policies_refused",
-            "1 while what stands in the policy directory is refused and the last good set is in force",
-            registry=self.registry,
-        )
-        self.observing = Gauge(
-            "proxy_observing",
-            "1 where answers leave unfiltered (`mode: observe`)",
-            registry=self.registry,
-        )
-        self.notice_deliveries = Counter(
-            "proxy_notice_deliveries",
-            "Attempts to deliver a notice",
-            ["fate"],
-            registry=self.registry,
-        )
-        self.notices_stuck = Gauge(
-            "proxy_notices_stuck", "Notices the receiver will not take", registry=self.registry
-        )
-        self.findings = Counter(
-            "proxy_findings",
-            "What was not understood and denied, by kind; `audit findings` tells what it was",
-            ["kind"],
-            registry=self.registry,
-        )
+        said = "Answers of the public listener and the reviewer API"
+        self.requests = self._counter("requests", said, "method", "status")
+        said = "Attempts to deliver an AuditEvent"
+        self.deliveries = self._counter("audit_deliveries", said, "fate")
+        self.stuck = self._gauge("audit_stuck", "AuditEvents the repository will not take")
+        said = "Attempts to deliver a notice"
+        self.notice_deliveries = self._counter("notice_deliveries", said, "fate")
+        self.notices_stuck = self._gauge("notices_stuck", "Notices the receiver will not take")
+        said = "Changes of the policy directory, by what became of them"
+        self.policy_reloads = self._counter("policy_reloads", said, "result")
+        said = "1 while what stands in the policy directory is refused and the last good set is in force"
+        self.policies_refused = self._gauge("policies_refused", said)
+        said = "1 where answers leave unfiltered (`mode: observe`)"
+        self.observing = self._gauge("observing", said)
+        said = "Break-glass grants that nobody has reviewed, open ones included"
+        self.unreviewed = self._gauge("break_glass_unreviewed", said)
+        said = "What was not understood and denied, by kind; `audit findings` tells what it was"
+        self.findings = self._counter("findings", said, "kind")
         for kind in FindingKind:  # an alert on an increase needs a series that begins at 0
             self.findings.labels(kind.value)
-        self.unreviewed = Gauge(
-            "proxy_break_glass_unreviewed",
-            "Break-glass grants that nobody has reviewed, open ones included",
-            registry=self.registry,
-        )
-        self.stuck = Gauge(
-            "proxy_audit_stuck", "AuditEvents the repository will not take", registry=self.registry
-        )
+
+    def _counter(self, name: str, said: str, *labels: str) -> Counter:
+        return Counter(f"proxy_{name}", said, labels, registry=self.registry)
+
+    def _gauge(self, name: str, said: str) -> Gauge:
+        return Gauge(f"proxy_{name}", said, registry=self.registry)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})

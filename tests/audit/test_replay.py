@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from msgspec import structs
 
 from proxy.audit.entry import Entry, Judged
 from proxy.audit.record import Record, standing_of
@@ -178,3 +179,26 @@ def test_what_left_under_a_grant_is_replayed_under_one() -> None:
     assert compared(entry, BASELINE, BASELINE) == []
     [change] = compared(entry, BASELINE, replace(BASELINE, break_glass=None))
     assert (change.old.effect, change.new.effect) == ("permit", "deny")
+
+
+def test_what_leaves_together_is_replayed_part_by_part() -> None:
+    """A Bundle of two types: who would lose one of them would lose the Bundle."""
+    inner = tuple(
+        structs.replace(DOCTOR_READS.envelope, type=rtype, id=rtype, matter=None)
+        for rtype in ("Observation", "Condition")
+    )
+    held = structs.replace(inner[0], type="Bundle", inside=inner)
+    entry, _, decision = recorded(replace(DOCTOR_READS, envelope=held), BASELINE)
+    assert decision.permits
+    assert {one.type for one in entry.decisions[0].evidence} == {
+        "Bundle",
+        "Observation",
+        "Condition",
+    }
+    assert compared(entry, BASELINE, BASELINE) == []
+    shut = Rule.model_validate_json(
+        '{"id": "no-conditions", "effect": "deny", "absolute": true, "target": {"resource": {"type": ["Condition"]}}}'
+    )
+    [change] = compared(entry, BASELINE, with_rules([*BASELINE.rules, shut]))
+    assert (change.old.effect, change.new.effect) == ("permit", "deny")
+    assert "no-conditions" in change.new.why
