@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from proxy.errors import CallerError
+from proxy.fhir.choices import fits
 from proxy.fhir.coding import system_of
 from proxy.fhir.content import is_label, nodes_of
 from proxy.fhir.definitions import Definitions
@@ -20,10 +21,6 @@ Constraint = tuple[str, str]
 _KINDS = frozenset({"token", "reference"})
 _CODES = ("code", "value")
 """Where Coding, and Identifier or ContactPoint, have the value of a token."""
-_CHOICES = frozenset(
-    {"Boolean", "Code", "CodeableConcept", "Coding", "ContactPoint", "Id", "Identifier", "Reference", "String", "Uri"}
-)  # fmt: skip
-"""Types of a choice that a token or reference is read of; `statusReason` is no choice of `status` but another element."""
 
 
 class Condition(NamedTuple):
@@ -81,8 +78,8 @@ def _at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
     elif isinstance(node, dict):
         step, rest = path[0], path[1:]
         for name, below in node.items():
-            fits = name == step or (name.startswith(step) and name[len(step) :] in _CHOICES)
-            if fits and not _is_labelled(below) and not _is_labelled(node.get(f"_{name}")):
+            shown = fits(step, name) and not _is_labelled(below)
+            if shown and not _is_labelled(node.get(f"_{name}")):
                 yield from _at(below, rest)
 
 

@@ -14,6 +14,7 @@ from proxy.decision.inline import cuts_of
 from proxy.decision.model import Decision
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.chains import searches_of
+from proxy.fhir.choices import fits
 from proxy.fhir.conditions import Condition
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest
@@ -134,16 +135,10 @@ def _paths_read(definitions: Definitions, key: _Key) -> Iterable[str]:
 def _overlaps(path: str, hidden: frozenset[tuple[str, ...]]) -> bool:
     """Whether one path lies inside the other; `value` covers `valueQuantity` (choice types)."""
     steps = path.split(".") if path else []
-    return any(all(map(_same_step, other, steps)) for other in hidden)
+    return any(all(map(fits, other, steps)) for other in hidden)
 
 
 def _overlaps_spelled(path: str, cut: frozenset[tuple[str, ...]]) -> bool:
     """The same where the cut names the choice as spelled: `valueQuantity` is read by `value`."""
     steps = path.split(".")
-    return any(all(map(_same_step, steps, other)) for other in cut)
-
-
-def _same_step(hidden: str, read: str) -> bool:
-    return read == hidden or (
-        read.startswith(hidden) and read[len(hidden) : len(hidden) + 1].isupper()
-    )
+    return any(all(map(fits, steps, other)) for other in cut)

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from proxy.errors import UpstreamError
 from proxy.fhir import codec
+from proxy.fhir.choices import choices_of, fits
 from proxy.fhir.codec import Json
 from proxy.fhir.envelope import UnreadableError
 from proxy.obligations.mandatory import mandatory_of
@@ -24,16 +25,6 @@ MAX_DEPTH = 64
 ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 MASKED: Object = {"url": ABSENT_REASON, "valueCode": "masked"}
 """R4 extension data-absent-reason (standards LBL-13)."""
-_DATA_TYPES = frozenset(
-    """
-    Address Age Annotation Attachment Availability Base64Binary Boolean Canonical Code CodeableConcept
-    CodeableReference Coding ContactDetail ContactPoint Contributor Count DataRequirement Date DateTime Decimal
-    Distance Dosage Duration Expression ExtendedContactDetail HumanName Id Identifier Instant Integer Integer64
-    Markdown Meta MonetaryComponent Money Oid ParameterDefinition Period PositiveInt Quantity Range Ratio RatioRange
-    Reference RelatedArtifact SampledData Signature SimpleQuantity String Time Timing TriggerDefinition UnsignedInt
-    Uri Url UsageContext Uuid VirtualServiceDetail
-    """.split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +156,6 @@ def _unless_void(values: list[Json]) -> Json:
     return values if any(value is not None for value in values) else None
 
 
-def fits(step: str, name: str) -> bool:
-    """Whether a path's step names an element as spelled: itself, or a choice (`value` names `valueQuantity`)."""
-    return name == step or (name.startswith(step) and name[len(step) :] in _DATA_TYPES)
-
-
 def is_narrative(slot: Slot) -> bool:
     """Tell whether it is a Narrative, which cannot be masked: its `div` must hold text (XHTML, no extension)."""
     return slot.name == "text" and isinstance(slot.value, dict) and "div" in slot.value
@@ -179,12 +165,7 @@ def is_mandatory(place: Place) -> bool:
     """Whether an element must be there, in some FHIR version."""
     demanded = mandatory_of(place.rtype)
     key = ".".join(place.steps[-2:])
-    return key in demanded or any(fits(one, key) for one in _choices(key) if one in demanded)
-
-
-def _choices(key: str) -> Iterator[str]:
-    """Names of which this one may be a choice: `value`, `valueCodeable` for `valueCodeableConcept`."""
-    return (key[:end] for end in range(1, len(key)) if key[end].isupper())
+    return key in demanded or any(fits(one, key) for one in choices_of(key) if one in demanded)
 
 
 def masked(slot: Slot, place: Place) -> Slot:

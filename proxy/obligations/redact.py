@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from proxy.decision.inline import CUT
 from proxy.decision.model import Redaction
+from proxy.fhir.choices import fits
 from proxy.fhir.codec import Json
 from proxy.fhir.compartment import ABOUT
 from proxy.fhir.content import inline_labels
@@ -23,7 +24,6 @@ from proxy.obligations.letter import (
     Object,
     Place,
     Slot,
-    fits,
     inside,
     is_narrative,
     kept,

@@ -7,10 +7,11 @@ what must be there and what may change the meaning stays; a part says that it is
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from proxy.fhir.choices import fits
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.envelope import Resource, UnreadableError
 from proxy.fhir.interaction import FhirRequest
-from proxy.obligations.letter import Object, fits, open_letter, sealed
+from proxy.obligations.letter import Object, open_letter, sealed
 
 SUBSETTED: Object = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",

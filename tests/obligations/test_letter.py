@@ -8,7 +8,6 @@ from proxy.obligations.letter import (
     Place,
     Slot,
     each,
-    fits,
     inside,
     is_mandatory,
     masked,
@@ -24,25 +23,6 @@ from tests.obligations.redacting import (
 
 def keep(slot: Slot, place: Place) -> Slot:
     return inside(slot, place, keep)
-
-
-@pytest.mark.parametrize(
-    ("step", "name", "is_named"),
-    [
-        ("value", "value", True),
-        ("value", "valueQuantity", True),
-        ("value", "valueCodeableConcept", True),
-        ("value", "valueSet", False),
-        ("status", "statusReason", False),
-        ("text", "textual", False),
-        ("name", "nam", False),
-        ("valueQuantity", "value", False),
-        ("deceased", "deceasedBoolean", True),
-        ("class", "classHistory", False),
-    ],
-)
-def test_a_step_names_an_element_and_its_choices(step: str, name: str, is_named: bool) -> None:
-    assert fits(step, name) is is_named
 
 
 @pytest.mark.parametrize(
