@@ -74,11 +74,34 @@ def test_reference_elements_include_nested_and_choice_elements() -> None:
 
 
 def test_the_r4_patient_compartment_has_66_members() -> None:
-    members = r4.COMPARTMENT_PATIENT
+    members = r4.COMPARTMENTS["Patient"]
 
     assert len(members) == 66
     assert members["Observation"] == ("subject", "performer")
     assert "Practitioner" not in members
+
+
+@pytest.mark.parametrize(
+    ("version", "members"),
+    [
+        ("4.0.1", {"Device": 32, "Encounter": 24, "Patient": 66, "Practitioner": 58, "RelatedPerson": 31}),
+        ("4.3.0", {"Device": 32, "Encounter": 24, "Patient": 66, "Practitioner": 58, "RelatedPerson": 31}),
+        ("5.0.0", {"Device": 30, "Encounter": 25, "Patient": 73, "Practitioner": 56, "RelatedPerson": 29}),
+    ],
+)  # fmt: skip
+def test_each_version_defines_the_same_five_compartments(
+    version: str, members: dict[str, int]
+) -> None:
+    tables = definitions_of(version)
+    assert {owner: len(held) for owner, held in tables.compartments.items()} == members
+
+
+def test_what_the_versions_say_of_an_encounter() -> None:
+    held = {one: definitions_of(one).compartments["Encounter"] for one in FHIR_VERSIONS}
+    assert held["4.0.1"] == held["4.3.0"]
+    assert held["4.0.1"]["Media"] == ("encounter",)
+    assert "Media" not in held["5.0.0"]
+    assert held["4.0.1"]["Observation"] == held["5.0.0"]["Observation"] == ("encounter",)
 
 
 def test_summary_and_mandatory_elements_are_top_level_names() -> None:
@@ -97,8 +120,10 @@ def test_the_tables_of_a_version_agree_with_each_other(version: str) -> None:
 
     assert tables.fhir_version == version
     assert set(tables.search_params) == tables.resource_types == set(tables.references)
-    for resource_type, names in tables.compartment_patient.items():
-        assert all(tables.search_param(resource_type, name) for name in names)
+    for owner, members in tables.compartments.items():
+        assert owner in tables.resource_types
+        for resource_type, names in members.items():
+            assert all(tables.search_param(resource_type, name) for name in names)
     for resource_type, params in tables.search_params.items():
         for name, param in params.items():
             assert param.name == name, resource_type
@@ -111,9 +136,11 @@ def test_the_tables_of_a_version_agree_with_each_other(version: str) -> None:
 def test_every_compartment_parameter_can_be_evaluated(version: str) -> None:
     tables = definitions_of(version)
 
-    for resource_type, names in tables.compartment_patient.items():
-        params = [tables.search_params[resource_type][name] for name in names]
-        assert all(p.kind == "reference" and p.paths for p in params), resource_type
+    for owner, members in tables.compartments.items():
+        for resource_type, names in members.items():
+            params = [tables.search_params[resource_type][name] for name in names]
+            assert all(p.kind == "reference" and p.paths for p in params), resource_type
+            assert all(owner in p.targets for p in params), (owner, resource_type)
 
 
 def test_the_notation_reads_stars_dashes_and_recursions() -> None:

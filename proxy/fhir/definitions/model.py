@@ -37,6 +37,7 @@ SearchParams = Mapping[str, Mapping[str, SearchParam]]
 References = Mapping[str, Mapping[str, tuple[str, ...]]]
 Elements = Mapping[str, frozenset[str]]
 Recursions = Mapping[str, Mapping[str, str]]
+Compartments = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Definitions:
     """All tables of one FHIR version.
 
     `references[type][path]` are the target types of a Reference element; `recursions[type][path]` is the path
-    whose children the element at `path` has too (`item.item` -> `item`); `compartment_patient[type]` are the
-    search parameters that put a resource into a patient compartment; `summary[type]` are the top-level elements
+    whose children the element at `path` has too (`item.item` -> `item`); `compartments[owner][type]` are the
+    search parameters that put a resource into the compartment of an owner (a type); `summary[type]` are the top-level elements
     that `_summary=true` keeps, `mandatory[type]` those that must be there.
     """
 
@@ -54,9 +55,14 @@ class Definitions:
     search_params: SearchParams
     references: References
     recursions: Recursions
-    compartment_patient: Mapping[str, tuple[str, ...]]
+    compartments: Compartments
     summary: Elements
     mandatory: Elements
+
+    @property
+    def compartment_patient(self) -> Mapping[str, tuple[str, ...]]:
+        """The compartment of a patient: its members, and the parameters that put them there."""
+        return self.compartments["Patient"]
 
     def search_param(self, resource_type: str, name: str) -> SearchParam | None:
         """Give the parameter of a type by name without modifier, or None if the type has none of this name."""
@@ -119,10 +125,13 @@ def recursions_of(text: str) -> Recursions:
     return found
 
 
-def compartment_of(text: str) -> Mapping[str, tuple[str, ...]]:
-    """Read the members of a compartment and the parameters that put them there."""
-    rows = (line.split(" ") for line in text.splitlines())
-    return {head: tuple(params.split(",")) for head, params in rows}
+def compartments_of(text: str) -> Compartments:
+    """Read the members of each compartment and the parameters that put them there."""
+    pairs = {head: [row.split(" ") for row in rows] for head, rows in _blocks(text)}
+    return {
+        head: {member: tuple(params.split(",")) for member, params in rows}
+        for head, rows in pairs.items()
+    }
 
 
 def summary_of(text: str) -> tuple[Elements, Elements]:
