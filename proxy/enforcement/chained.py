@@ -16,11 +16,11 @@ from proxy.decision.decide import decide_request
 from proxy.enforcement.emergency import is_trusted
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.matching import MOST_ASKED, Tie, consulted, matching, source_of, target_of
+from proxy.enforcement.references import shown_references
 from proxy.errors import CallerError, OwnError, Refusal
 from proxy.fhir.chains import joining
 from proxy.fhir.interaction import FhirRequest, Link, SearchParameter
 from proxy.obligations.disclose import Judged
-from proxy.obligations.includes import references_of
 from proxy.obligations.pages import Position
 
 
@@ -98,7 +98,7 @@ def _led_to(hearing: Hearing, link: Link, one: Judged) -> Iterable[str]:
         return (one.envelope.reference,)
     paths = _paths(hearing, one.envelope.type, link.name)
     head = f"{hearing.request.type}/"
-    named = references_of(one.raw, paths, hearing.reader.normal)
+    named = shown_references(hearing, one, paths)
     return (reference for reference in named if reference.startswith(head))
 
 

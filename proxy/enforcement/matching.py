@@ -75,10 +75,10 @@ def matching(hearing: Hearing, ties: tuple[Tie, ...] = ()) -> Sort:
         ]
         told = [(entry.resource, mode) for entry, mode in modes if mode in {MATCH, INCLUDE}]
         judged = await hearing.judge([raw for raw, _ in told], whole=body)
-        astray = await _found_astray(hearing, judged)
+        known = await _with_astray(hearing, judged, ties)
         found = [
-            _candidate(hearing, one, mode, ties, astray)
-            for one, (_, mode) in zip(judged, told, strict=True)
+            _candidate(hearing, one, mode, ties, astray=astray)
+            for (one, astray), (_, mode) in zip(known, told, strict=True)
         ]
         matches = [one for one in found if one.mode == MATCH]
         others = [one for one in found if one.mode != MATCH] if len(matches) < len(found) else []
@@ -91,22 +91,29 @@ def _mode(entry: FrameEntry) -> str:
     return (entry.search.mode if entry.search else "") or MATCH
 
 
-async def _found_astray(hearing: Hearing, judged: Sequence[Judged]) -> frozenset[int]:
-    """Of a search by references: what it found by one that leads nowhere for the caller, by identity."""
-    if not searches_references(hearing):
-        return frozenset()
-    told = [one for one in judged if one.permitted]
-    pairs = zip(told, await settled(hearing, told), strict=True)
-    return frozenset(id(one) for one, known in pairs if found_by_astray(hearing, known))
+async def _with_astray(
+    hearing: Hearing, judged: Sequence[Judged], ties: tuple[Tie, ...]
+) -> list[tuple[Judged, bool]]:
+    """Of a search by references: each with those that lead nowhere for the caller, and whether it was found by one."""
+    if not searches_references(hearing, ties):
+        return [(one, False) for one in judged]
+    known = iter(await settled(hearing, [one for one in judged if one.permitted]))
+    pairs = [(one, next(known) if one.permitted else None) for one in judged]
+    return [
+        (one, False)
+        if told is None
+        else (one._replace(astray=told.astray), found_by_astray(hearing, told, ties))
+        for one, told in pairs
+    ]
 
 
 def _candidate(
-    hearing: Hearing, one: Judged, mode: str, ties: tuple[Tie, ...], astray: frozenset[int]
+    hearing: Hearing, one: Judged, mode: str, ties: tuple[Tie, ...], *, astray: bool
 ) -> Candidate:
     visible = (
         _stands(one, hearing.request, mode)
         and not _found_by_cut(one, hearing)
-        and (mode != MATCH or id(one) not in astray)
+        and (mode != MATCH or not astray)
         and (mode != MATCH or _is_tied(one, ties, hearing))
     )
     if not visible:

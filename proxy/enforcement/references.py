@@ -174,37 +174,70 @@ def _type_of(reference: str) -> str:
     return reference.partition("/")[0]
 
 
-def searches_references(hearing: Hearing) -> bool:
-    """Whether a search filters, sorts or chains by references."""
-    return bool(list(_reference_paths(hearing)))
+class Read(NamedTuple):
+    """References that a search reads in a resource: where they stand, and which of them it asks for.
 
-
-def found_by_astray(hearing: Hearing, judged: Judged) -> bool:
-    """Whether a search filters, sorts or chains by a reference in this resource that leads nowhere for the caller.
-
-    That it was found, and where, would tell what the caller does not see in it; so it is not found.
+    `None`: whether a resource is found, or where, depends on every one that stands there (`:missing`, `_sort`).
     """
+
+    paths: tuple[str, ...]
+    asked: frozenset[str] | None
+
+
+Ties = Iterable[tuple[tuple[str, ...], frozenset[str]]]
+"""What chains came to: element paths, and the references of which one must stand there."""
+
+
+def searches_references(hearing: Hearing, ties: Ties) -> bool:
+    """Whether a search filters, sorts or chains by references."""
+    return bool(list(_reads(hearing, ties))) or bool(_reference_paths(hearing, hearing.request.tie))
+
+
+def found_by_astray(hearing: Hearing, judged: Judged, ties: Ties) -> bool:
+    """Whether a search finds this resource by references in it that lead nowhere for the caller.
+
+    That it was found, and where, would tell what the caller does not see in it. It is found by those that the caller does see: they
+    stand in it for whoever reads it.
+    """
+    if not judged.permitted:
+        return True
     if not judged.astray:
         return False
+    return any(_is_astray(hearing, judged, read) for read in _reads(hearing, ties))
+
+
+def _is_astray(hearing: Hearing, judged: Judged, read: Read) -> bool:
     normal = hearing.reader.normal
-    astray = {normal(text) for text in judged.astray}
-    return any(
-        not astray.isdisjoint(references_of(bytes(judged.raw), paths, normal))
-        for paths in _reference_paths(hearing)
-    )
+    there = frozenset(references_of(bytes(judged.raw), read.paths, normal))
+    astray = frozenset(map(normal, judged.astray or ()))
+    if astray.isdisjoint(there):
+        return False
+    return read.asked is None or read.asked.isdisjoint(there - astray)
 
 
-def _reference_paths(hearing: Hearing) -> Iterable[tuple[str, ...]]:
-    request, definitions = hearing.request, hearing.house.definitions
-    known = definitions.search_params.get(request.type, {})
-    names = (
-        *(one.name for one in request.parameters),
-        *(one.removeprefix("-") for one in request.sort),
-        *(one.name for one in request.links if not one.reverse),
-        request.tie,
-    )
-    return (
-        known[name].paths
-        for name in names
-        if name in known and known[name].kind == "reference" and name != "patient"
-    )
+def shown_references(hearing: Hearing, judged: Judged, paths: tuple[str, ...]) -> frozenset[str]:
+    """The references at some paths that lead somewhere for the caller, of a resource that is settled; else all of them."""
+    normal = hearing.reader.normal
+    astray = frozenset(map(normal, judged.astray or ()))
+    return frozenset(references_of(bytes(judged.raw), paths, normal)) - astray
+
+
+def _reads(hearing: Hearing, ties: Ties) -> Iterator[Read]:
+    request = hearing.request
+    asked: list[tuple[str, frozenset[str] | None]] = [
+        (one.name, None if one.modifier else frozenset(one.values)) for one in request.parameters
+    ]
+    asked += [(one.removeprefix("-"), None) for one in request.sort]
+    for name, values in asked:
+        paths = _reference_paths(hearing, name)
+        if paths:
+            yield Read(paths, values)
+    yield from (Read(paths, references) for paths, references in ties if paths)
+
+
+def _reference_paths(hearing: Hearing, name: str) -> tuple[str, ...]:
+    """What a parameter by references reads; nothing of `patient`: a resource refers to whom it is about."""
+    parameter = hearing.house.definitions.search_param(hearing.request.type, name)
+    if parameter is None or parameter.kind != "reference" or name == "patient":
+        return ()
+    return parameter.paths
