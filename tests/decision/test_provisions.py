@@ -158,7 +158,6 @@ def test_each_element_constrains_a_permit_and_a_deny_alike(element: Json, matche
         (label("R"), labelled("N", "NOVELCODE")),
         (label("HIVV"), ASKED),
     ],
-    ids=str,
 )
 def test_what_cannot_be_told_matches_a_deny_and_no_permit(element: Json, asked: Question) -> None:
     assert verdict(r4(permit(element)), asked=asked) is DENY
