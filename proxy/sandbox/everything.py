@@ -7,13 +7,13 @@ from proxy.sandbox.model import Key, Version
 from proxy.sandbox.values import Link
 
 
-def in_compartment(index: Index, patient: str, kind: str) -> set[str]:
-    """Give the ids of a type that belong to the compartment of a patient."""
+def in_compartment(index: Index, ident: str, kind: str, owner: str = "Patient") -> set[str]:
+    """Give the ids of a type that belong to the compartment of a patient, or of another owner; it belongs to its own."""
     tables = index.store.definitions
-    names = tables.compartment_patient.get(kind, ())
+    names = tables.compartments[owner].get(kind, ())
     params = [tables.search_params[kind][name] for name in names]
-    local = f"Patient/{patient}"
-    return {ident for param in params for ident in index.of(kind, param).ids([local])}
+    found = {one for param in params for one in index.of(kind, param).ids([f"{owner}/{ident}"])}
+    return found | ({ident} if kind == owner else set())
 
 
 def everything(index: Index, patient: Version, types: Collection[str] = ()) -> list[Version]:

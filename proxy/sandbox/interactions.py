@@ -142,11 +142,11 @@ class Interactions:
         return self.answer_or_fail(Ask("GET", path, merged, ask.headers, b"", ask.base))
 
     def search_compartment(self, ask: Ask) -> Answer:
-        """Answer search of a type in a patient compartment."""
-        patient, ident, kind = ask.path
-        if patient != "Patient":
-            raise invalid(f"there is no compartment of {patient} here")
-        members = everything.in_compartment(self.index, ident, kind)
+        """Answer search of a type in a compartment."""
+        owner, ident, kind = ask.path
+        if owner not in self.store.definitions.compartments:
+            raise invalid(f"there is no compartment of {owner}")
+        members = everything.in_compartment(self.index, ident, kind, owner)
         query = self.search.query(kind, ask.query, ask.base)
         found = [version for version in self.search.find(query) if version.id in members]
         return self._searchset(ask, query, found, ask.query)

@@ -187,6 +187,20 @@ async def a_compartment_search_gives_the_members_of_a_type(c: Client, p: str) ->
 
 
 @case(hapi=False)
+async def the_compartment_of_an_encounter_holds_what_was_done_in_it(c: Client, p: str) -> None:
+    await put(c, {"resourceType": "Encounter", "id": f"{p}-enc", "status": "finished", "class": {}})
+    inside = {"encounter": {"reference": f"Encounter/{p}-enc"}}
+    await put(c, patient(p, "a"))
+    await put(c, observation(p, "in", "a", **inside))
+    await put(c, observation(p, "out", "a"))
+
+    found = (await get(c, f"Encounter/{p}-enc/Observation")).json
+    itself = (await get(c, f"Encounter/{p}-enc/Encounter")).json
+
+    assert (entries(found), entries(itself)) == ([f"{p}-in"], [f"{p}-enc"])
+
+
+@case(hapi=False)
 async def a_logical_reference_is_found_by_its_identifier(c: Client, p: str) -> None:
     subject = {"identifier": {"system": f"urn:c:{p}", "value": "7"}}
     await put(c, observation(p, "obs", "nobody", subject=subject))
