@@ -126,6 +126,7 @@ def line_of(tree: Mapping[str, object], named: Named) -> str:
     row = ROWS.get(str(tree.get("resourceType")), Row(()))
     if any(tree.get(one) for one in _MODIFIERS):
         return UNSAID
+    named = _inside_too(tree, named)
     what = _first(tree, row.what, named) or UNSAID
     rest = [_first(tree, row.when, named), *(_first(tree, (path,), named) for path in row.more)]
     told = "; ".join(filter(None, rest))
@@ -136,6 +137,22 @@ def name_of(tree: Mapping[str, object], named: Named) -> str:
     """What a resource is called, as plain text; empty where it does not say."""
     row = ROWS.get(str(tree.get("resourceType")), Row(()))
     return _first(tree, row.what, named)
+
+
+def _inside_too(tree: Mapping[str, object], named: Named) -> Named:
+    """The same, and what a contained resource is called."""
+    contained = {
+        f"#{name}": one
+        for one in values_at(tree, "contained")
+        if isinstance(one, Mapping)
+        for name in values_at(one, "id")
+    }
+
+    def known(text: str) -> str:
+        inner = contained.get(text)
+        return named(text) if inner is None else name_of(inner, lambda _: "")
+
+    return known
 
 
 def _first(tree: object, paths: Iterable[str], named: Named) -> str:

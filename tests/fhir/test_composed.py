@@ -35,6 +35,13 @@ UNDERSTOOD = [
     "Observation/$lastn?subject=Patient/P1&code=1234-5,9999-9&max=3",
     "DocumentReference/$docref?patient=Patient/P1",
     "DocumentReference/$docref?patient=Patient/P1&type=34133-9&start=2020&end=2021-01-05&_count=3",
+    "Composition/C1/$document",
+    "Composition/C1/$document?persist=false",
+    "Composition/$document?id=C1",
+    f"Composition/$document?id={BASE}/Composition/C1",
+    "Patient/P1/$summary",
+    "Patient/P1/$summary?profile=http://hl7.org/fhir/uv/ips/StructureDefinition/Composition-uv-ips|2.0.0",
+    "Patient/$summary?identifier=urn:oid:1.2.3|42",
 ]
 
 
@@ -43,8 +50,17 @@ def test_what_is_understood_is_written_anew_and_read_again_is_the_same(target: s
     request = asked(target)
     again = asked(relative_url(request))
     assert sorted(canonical_query(again)) == sorted(canonical_query(request))
-    assert request.interaction in COMPOSED
-    assert request.judged_as is Interaction.SEARCH_TYPE
+    assert request.judged_as is COMPOSED[request.interaction]
+
+
+def test_a_document_is_read_and_everything_else_is_searched() -> None:
+    reads = {one for one, judged in COMPOSED.items() if judged is not Interaction.SEARCH_TYPE}
+    assert reads == {Interaction.DOCUMENT}
+    assert COMPOSED[Interaction.DOCUMENT] is Interaction.READ
+
+
+def test_a_document_by_id_is_that_of_the_instance() -> None:
+    assert relative_url(asked("Composition/$document?id=C1")) == "Composition/C1/$document"
 
 
 REFUSED = [
@@ -75,6 +91,25 @@ REFUSED = [
     "DocumentReference/$docref?type=x",
     "DocumentReference/$docref?patient=P1&profile=x",
     "DocumentReference/$docref?patient=P1&_include=DocumentReference:author",
+    "Composition/$document",
+    "Composition/$document?persist=false",
+    "Composition/$document?id=a/b",
+    "Composition/$document?id=..",
+    "Composition/$document?id=https://elsewhere.example.org/fhir/Composition/C1",
+    "Composition/$document?id=C1&id=C2",
+    "Composition/C1/$document?id=C1",
+    "Composition/C1/$document?graph=http://example.org/graph",
+    "Composition/C1/$document?_count=1",
+    "Composition/C1/$document?_elements=title",
+    "Patient/$summary",
+    "Patient/$summary?identifier=x&identifier=y",
+    "Patient/$summary?identifier:missing=false",
+    "Patient/$summary?_id=P1",
+    "Patient/P1/$summary?identifier=x",
+    "Patient/P1/$summary?graph=http://example.org/graph",
+    "Patient/P1/$summary?profile=http://example.org/another",
+    "Patient/P1/$summary?_summary=true",
+    "Patient/P1/$summary?_page=abc",
 ]
 
 
@@ -83,7 +118,8 @@ def test_what_is_not_understood_is_refused(target: str) -> None:
     assert refusal_of(target) in {Refusal.PARAMETER, Refusal.MALFORMED}
 
 
-def test_documents_are_not_made() -> None:
+def test_no_document_is_made_that_would_be_kept() -> None:
+    assert refusal_of("Composition/C1/$document?persist=true") is Refusal.NOT_SUPPORTED
     assert refusal_of("DocumentReference/$docref?patient=P1&on-demand=false") is None
     assert (
         refusal_of("DocumentReference/$docref?patient=P1&on-demand=true") is Refusal.NOT_SUPPORTED
@@ -115,8 +151,48 @@ def test_posted_parameters_are_pairs() -> None:
         {"name": "_count", "valueInteger": 7},
         {"name": "start", "valueDate": "2020"},
     )
-    assert pairs_in(posted) == (("_type", "Observation"), ("_count", "7"), ("start", "2020"))
-    assert pairs_in(b'{"resourceType":"Parameters"}') == ()
+    everything, empty = Interaction.EVERYTHING, b'{"resourceType":"Parameters"}'
+    assert pairs_in(posted, everything) == (
+        ("_type", "Observation"),
+        ("_count", "7"),
+        ("start", "2020"),
+    )
+    assert pairs_in(empty, everything) == ()
+
+
+POSTED = [
+    (Interaction.DOCUMENT, {"name": "id", "valueUri": "C1"}, ("id", "C1")),
+    (Interaction.DOCUMENT, {"name": "persist", "valueBoolean": False}, ("persist", "false")),
+    (Interaction.DOCUMENT, {"name": "persist", "valueBoolean": True}, ("persist", "true")),
+    (Interaction.SUMMARY, {"name": "identifier", "valueString": "s|1"}, ("identifier", "s|1")),
+    (Interaction.SUMMARY, {"name": "profile", "valueUri": "p"}, ("profile", "p")),
+    (Interaction.SUMMARY, {"name": "profile", "valueCanonical": "p"}, ("profile", "p")),
+]
+
+
+@pytest.mark.parametrize(("interaction", "parameter", "pair"), POSTED)
+def test_each_operation_has_parameters_of_its_own(
+    interaction: Interaction, parameter: dict[str, object], pair: tuple[str, str]
+) -> None:
+    assert pairs_in(body(parameter), interaction) == (pair,)
+    with pytest.raises(CallerError):
+        pairs_in(body(parameter), Interaction.EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"name": "persist", "valueBoolean": "false"},
+        {"name": "persist", "valueBoolean": 0},
+        {"name": "persist", "valueString": "false"},
+        {"name": "graph", "valueUri": "x"},
+        {"name": "id", "valueUri": True},
+        {"name": "id", "valueUri": "C1", "valueString": "C2"},
+    ],
+)
+def test_parameters_of_another_form_are_refused(parameter: dict[str, object]) -> None:
+    with pytest.raises(CallerError):
+        pairs_in(body(parameter), Interaction.DOCUMENT)
 
 
 NO_PARAMETERS = [
@@ -132,5 +208,5 @@ NO_PARAMETERS = [
 @pytest.mark.parametrize("posted", NO_PARAMETERS)
 def test_anything_else_is_refused(posted: bytes) -> None:
     with pytest.raises(CallerError) as caught:
-        pairs_in(posted)
+        pairs_in(posted, Interaction.EVERYTHING)
     assert caught.value.refusal in {Refusal.PARAMETER, Refusal.MALFORMED}
