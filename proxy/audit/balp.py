@@ -85,11 +85,15 @@ _READ = Shape("R", DESTINATION, SOURCE, RECIPIENT, About.RESOURCE, "Read")
 _QUERY = Shape("E", SOURCE, DESTINATION, RECIPIENT, About.QUERY, "Query")
 _UPDATE = Shape("U", SOURCE, DESTINATION, AUTHOR, About.RESOURCE, "Update")
 _HISTORY = Shape("R", DESTINATION, SOURCE, RECIPIENT, About.INSTANCE)
+_HISTORIES = Shape("E", SOURCE, DESTINATION, RECIPIENT, About.QUERY)
+"""Of a type or the system: what was asked for is a query (BALP-18: no profile)."""
 
 SHAPES: dict[str, Shape] = {
     "read": _READ,
     "vread": _READ,
     "history-instance": _HISTORY,
+    "history-type": _HISTORIES,
+    "history-system": _HISTORIES,
     "search": _QUERY,
     "search-type": _QUERY,
     "search-system": _QUERY,

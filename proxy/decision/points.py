@@ -136,7 +136,8 @@ class Points:
         )
 
     def _interactions(self) -> Values:
-        codes = [code for letter in "rscud" for code in INTERACTIONS_OF[letter]] + [*NAMED_ONLY]
+        named = [code for letter in "rscud" for code in INTERACTIONS_OF[letter]]
+        codes = dict.fromkeys((*named, *NAMED_ONLY))
         return tuple((one, mask_of(self._rules, partial(speaks_of, one)), None) for one in codes)
 
     def _types(self) -> Values:

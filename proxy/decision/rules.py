@@ -24,8 +24,11 @@ Ternary: TypeAlias = bool | None
 """Yes, no, or `None`: unknown."""
 
 
-NAMED_ONLY = ("export",)
+NAMED_ONLY = ("export", "history-type", "history-system")
 """Interactions that are permitted only by a rule that names them: whatever else may be read, it is not read in bulk."""
+
+_AS_ONE = {"history-type": "history-instance", "history-system": "history-instance"}
+"""What is denied of one instance is denied of many: a deny that names the history of an instance holds for those of types and systems."""
 
 OF_RESOURCE = frozenset({"author", "author-organization"})
 """Relationships to a resource, which its author elements prove; all others are to its patient."""
@@ -89,8 +92,14 @@ class About:
 def speaks_of(interaction: str, rule: CompiledRule) -> bool:
     """Whether a rule decides about an interaction: a permit of what must be named has to name it, a deny need not."""
     if rule.interactions:
-        return interaction in rule.interactions
+        return _is_named(interaction, rule)
     return interaction not in NAMED_ONLY or rule.effect is Effect.DENY
+
+
+def _is_named(interaction: str, rule: CompiledRule) -> bool:
+    if interaction in rule.interactions:
+        return True
+    return rule.effect is Effect.DENY and _AS_ONE.get(interaction) in rule.interactions
 
 
 def compile_rule(rule: Rule, policies: PolicySet) -> CompiledRule:
@@ -200,7 +209,7 @@ def _standing_parts(
     interaction: str,
 ) -> Iterable[Ternary]:
     target = rule.principal
-    yield not rule.interactions or interaction in rule.interactions
+    yield not rule.interactions or _is_named(interaction, rule)
     yield not target.kind or principal.kind.value in target.kind
     yield not target.client or principal.client_id in target.client
     yield not rule.purposes or not rule.purposes.isdisjoint(purposes)

@@ -1,6 +1,6 @@
 """The flow of one request, top to bottom: understand, identify, open the case, perform, record (architecture §2)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from proxy.audit.record import Record, standing_of
@@ -12,11 +12,13 @@ from proxy.enforcement.everything import everything
 from proxy.enforcement.export import perform as export
 from proxy.enforcement.export import require_offered
 from proxy.enforcement.hearing import OK, Hearing
+from proxy.enforcement.histories import histories, history
 from proxy.enforcement.house import House, InForce
 from proxy.enforcement.openness import require_open
-from proxy.enforcement.several import history, search
+from proxy.enforcement.several import search
 from proxy.enforcement.single import answer, read, vread
 from proxy.errors import CallerError, OwnError, ProxyError, Refusal
+from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import Answer, FhirRequest, Interaction, RawRequest, path_of
 from proxy.fhir.outcome import answer_of
 from proxy.fhir.query import pairs_of
@@ -31,6 +33,8 @@ PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
     Interaction.READ: read,
     Interaction.VREAD: vread,
     Interaction.HISTORY_INSTANCE: history,
+    Interaction.HISTORY_TYPE: histories,
+    Interaction.HISTORY_SYSTEM: histories,
     Interaction.SEARCH_TYPE: search,
     Interaction.EVERYTHING: everything,
     Interaction.LASTN: lastn,
@@ -119,7 +123,7 @@ class Enforcement:
         case, in_force = await self._case(request, record, principal)
         grants = open_grants(house, case, record.recorded)
         granted = bool(grants) or is_trusted(case)
-        _admit(case, request, record, granted=granted)
+        _admit(case, request, record, house.definitions, granted=granted)
         guard(request, case, house.definitions)
         if granted and case.emergency is not None:
             guard(request, case.emergency, house.definitions)
@@ -202,10 +206,16 @@ class Enforcement:
         return given
 
 
-def _admit(case: Case, request: FhirRequest, record: Record, *, granted: bool) -> None:
-    decision = decide_request(case, request.type, granted=granted)
-    if not decision.permits:
-        record.decide(decision)
+def _admit(
+    case: Case, request: FhirRequest, record: Record, definitions: Definitions, *, granted: bool
+) -> None:
+    """Refuses who may have none of the types that the request asks for; the others of them are left out, entry by entry."""
+    types: Iterable[str] = (request.type,)
+    if request.interaction is Interaction.HISTORY_SYSTEM:
+        types = sorted(definitions.resource_types)
+    decisions = [decide_request(case, one, granted=granted) for one in types]
+    if not any(one.permits for one in decisions):
+        record.decide(decisions[0])
         if not case.closure.complete:
             # A doubt about the caller matches every deny; that a look-up failed is no word about the caller (decisions §8).
             raise OwnError("who the caller is could not be looked up")

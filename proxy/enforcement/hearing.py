@@ -5,6 +5,7 @@ Whatever interaction it is, resources come in through `ask` and are judged throu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from proxy.audit.record import Record
 from proxy.decision.case import Case
@@ -34,6 +35,7 @@ _UPSTREAM_STATUS = {
 }
 """Upstream statuses that say something of the request; every other one but 200 is upstream's failure (decisions §8)."""
 _NOTHING: frozenset[str] = frozenset()
+NOTHING_OVER: Mapping[str, Envelope] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -97,11 +99,11 @@ class Hearing:
         resources: Sequence[Resource],
         *,
         whole: bytes | None = None,
-        over: Envelope | None = None,
+        over: Mapping[str, Envelope] = NOTHING_OVER,
     ) -> list[Judged]:
         """Each resource with its envelope and Decision.
 
-        `whole`: a body that holds them all. `over`: the current version, whose labels and patients hold for older ones.
+        `whole`: a body that holds them all. `over`: by `Type/id` the current version, whose labels and patients hold for older ones.
         """
         envelopes = await self._read(resources, whole, over)
         facts = await self._facts(envelopes)
@@ -130,7 +132,7 @@ class Hearing:
         return not opens(judged.raw)
 
     async def _read(
-        self, resources: Sequence[Resource], whole: bytes | None, over: Envelope | None
+        self, resources: Sequence[Resource], whole: bytes | None, over: Mapping[str, Envelope]
     ) -> list[Envelope | None]:
         """The envelopes, with the labels of the documents they were made from."""
         policies = self.case.compiled.policies
@@ -219,10 +221,14 @@ def _read(
     reader: EnvelopeReader,
     resources: Sequence[Resource],
     whole: bytes | None,
-    over: Envelope | None,
+    over: Mapping[str, Envelope],
 ) -> list[Envelope | None]:
-    """The envelopes, with the labels and patients of `over` added; None for what cannot be read."""
+    """The envelopes, each with the labels and patients of what is `over` it; None for what cannot be read."""
     envelopes = reader.read_all(resources, whole)
-    if over is None:
+    if not over:
         return envelopes
-    return [None if envelope is None else envelope.under(over) for envelope in envelopes]
+    return [envelope and _under(envelope, over.get(envelope.reference)) for envelope in envelopes]
+
+
+def _under(envelope: Envelope, current: Envelope | None) -> Envelope:
+    return envelope if current is None else envelope.under(current)

@@ -11,11 +11,13 @@ from proxy.enforcement.single import answer
 from proxy.facts.grant import Grant
 from proxy.fhir.bundle import BundleType, OutEntry, bundle_of, high_water_mark
 from proxy.fhir.coding import Coding
+from proxy.fhir.envelope import Resource
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.query import encode_query
 from proxy.fhir.search import canonical_query
 from proxy.fhir.warning import header_of, outcome_of
 from proxy.obligations.cursor import UNTOLD_TOTAL, Cursor, binding_of, seal
+from proxy.obligations.disclose import Judged
 from proxy.obligations.pages import Candidate, Page, Position, Source, collect
 
 LONGEST_LINK = 1500
@@ -87,16 +89,30 @@ def _warnings(
 
 
 def _entries(hearing: Hearing, shown: Sequence[Candidate]) -> list[OutEntry]:
-    """What leaves of each candidate; a deletion holds nothing to disclose."""
-    here = f"{hearing.request.type}/{hearing.request.id}"
-    kept = [one for one in shown if one.judged.envelope is not None]
-    bodies = iter(hearing.disclose_all([one.judged for one in kept]))
+    """What leaves of each candidate; a deletion holds nothing to disclose, but is written down."""
+    bodies = iter(hearing.disclose_all([one.judged for one in shown if one.judged.raw]))
     return [
-        OutEntry(envelope.reference, next(bodies), one.mode, envelope.version)
-        if (envelope := one.judged.envelope) is not None
-        else OutEntry(here, b"", deleted=True)
+        _entry(one, next(bodies)) if one.judged.raw else _deletion(hearing, one.judged)
         for one in shown
     ]
+
+
+def _entry(one: Candidate, body: Resource) -> OutEntry:
+    envelope = one.judged.envelope
+    if envelope is None:
+        raise ValueError("what leaves has been read")
+    version, modified = envelope.version, envelope.last_updated
+    return OutEntry(envelope.reference, body, one.mode, version, modified=modified)
+
+
+def _deletion(hearing: Hearing, judged: Judged) -> OutEntry:
+    """The entry of a history that says an instance was deleted; its envelope is that of its newest version."""
+    envelope = judged.envelope
+    if envelope is None:
+        raise ValueError("whom a deletion is about is known")
+    hearing.note(judged, "disclosed")
+    version, modified = envelope.version, envelope.last_updated
+    return OutEntry(envelope.reference, b"", "", version, deleted=True, modified=modified)
 
 
 def _links(hearing: Hearing, page: Page, total: int | None) -> list[tuple[str, str]]:

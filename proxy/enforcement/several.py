@@ -1,30 +1,17 @@
-"""search-type and history-instance: pages of what is visible (https://hl7.org/fhir/R4/http.html#search, #history)."""
+"""search-type: pages of what is visible (https://hl7.org/fhir/R4/http.html#search)."""
 
-import itertools
 from dataclasses import replace
 
 from proxy.enforcement.chained import Resolved, require_admitted, resolve
 from proxy.enforcement.compartments import Asked, asked
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.leaving import bundle, page_of, room
-from proxy.enforcement.matching import (
-    MOST_ASKED,
-    consulted,
-    source_of,
-    target_of,
-)
-from proxy.enforcement.single import current, leaves_whole
+from proxy.enforcement.matching import MOST_ASKED, consulted
 from proxy.errors import CallerError, Refusal
-from proxy.fhir.bundle import (
-    NO_RESOURCE,
-    Frame,
-    FrameEntry,
-)
 from proxy.fhir.interaction import Answer
 from proxy.obligations.cursor import UNTOLD_TOTAL
-from proxy.obligations.disclose import Judged
 from proxy.obligations.includes import related
-from proxy.obligations.pages import Candidate, Page, Position, Sorted, Source
+from proxy.obligations.pages import Page, Position, Source
 
 LEAST_ASKED = 100
 """Matches that upstream is asked for at once, however few a page may hold: a short run of hidden matches costs no more calls."""
@@ -83,48 +70,6 @@ def _total_of(hearing: Hearing, first: int | None) -> int | None:
     if hearing.start is None:
         return first
     return None if hearing.start.total == UNTOLD_TOTAL else hearing.start.total
-
-
-async def history(hearing: Hearing) -> Answer:
-    """Versions of an instance whose current version is visible, each judged by both (T-47, T-48)."""
-    newest = await current(hearing)
-    number = itertools.count()
-
-    async def sort(frame: Frame, body: bytes) -> Sorted:
-        bodies = [entry.resource for entry in frame.entry if entry.resource is not NO_RESOURCE]
-        versions = iter(await hearing.judge(bodies, whole=body, over=newest.envelope))
-        found = [
-            _deletion(newest, entry, next(number))
-            if entry.resource is NO_RESOURCE
-            else _version(hearing, newest, next(versions), entry)
-            for entry in frame.entry
-        ]
-        for one in found:
-            if not one.visible and one.judged.raw:
-                hearing.withhold(one.judged)
-        return found, []
-
-    target = target_of(hearing, hearing.request, max(room(hearing), LEAST_ASKED))
-    page = await page_of(hearing, target, source_of(hearing, "history", sort))
-    whole = hearing.start is None and page.following is None
-    return await bundle(hearing, "history", page, len(page.matches) if whole else None)
-
-
-def _deletion(newest: Judged, entry: FrameEntry, number: int) -> Candidate:
-    """An entry without a resource: a deletion is as visible as the current version (it holds nothing)."""
-    method = entry.request.method if entry.request else ""
-    nothing = Judged(b"", None, newest.decision)
-    return Candidate(f"deleted {number}", nothing, visible=method == "DELETE", mode=method)
-
-
-def _version(hearing: Hearing, newest: Judged, one: Judged, entry: FrameEntry) -> Candidate:
-    """One version of a history: of this resource, permitted as it was and as the current one is, and shown whole (T-61)."""
-    mode = "POST" if entry.request and entry.request.method == "POST" else "PUT"
-    same = bool(
-        one.envelope and newest.envelope and one.envelope.reference == newest.envelope.reference
-    )
-    key = one.envelope.version if one.envelope else ""
-    return Candidate(key, one, visible=same and leaves_whole(hearing, one), mode=mode)
 
 
 def _tied(hearing: Hearing, page: Page) -> Page:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from proxy.enforcement.hearing import OK, Hearing
+from proxy.enforcement.newest import last_before_deletion
 from proxy.enforcement.references import settled
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.envelope import Envelope, Resource, named_in
@@ -25,10 +26,10 @@ async def read(hearing: Hearing) -> Answer:
 
 
 async def vread(hearing: Hearing) -> Answer:
-    """An older version, judged by the labels and patients of both versions (T-47)."""
-    newest = await current(hearing)
+    """An older version, judged by the labels and patients of both it and the newest (T-47)."""
+    newest = await standing(hearing)
     older = await _permitted(hearing, path_of(hearing.request), over=newest.envelope)
-    if not leaves_whole(hearing, older):
+    if not (leaves_whole(hearing, newest) and leaves_whole(hearing, older)):
         hearing.withhold(older)
         raise CallerError(Refusal.NOT_FOUND, "a redacted view has no versions")
     return await _single(hearing, older)
@@ -44,9 +45,28 @@ async def current(hearing: Hearing) -> Judged:
     return await _permitted(hearing, f"{hearing.request.type}/{hearing.request.id}", over=None)
 
 
+async def standing(hearing: Hearing) -> Judged:
+    """The current version, or of a deleted instance the last one before its deletion: what all its versions are judged by (T-50).
+
+    Where it is neither, it is absent; what is hidden, deleted and never there takes the same steps to tell.
+    """
+    try:
+        return await current(hearing)
+    except CallerError as error:
+        if error.refusal is not Refusal.NOT_FOUND:
+            raise
+        last = await last_before_deletion(hearing, f"{hearing.request.type}/{hearing.request.id}")
+        if last is None:
+            raise
+        if not last.permitted:
+            hearing.withhold(last)
+            raise
+        return last
+
+
 async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Judged:
     body = await hearing.ask(target)
-    [judged] = await hearing.judge([body], over=over)
+    [judged] = await hearing.judge([body], over={} if over is None else {over.reference: over})
     # What is there and cannot be judged is hidden, and so absent; only another answer is a failure.
     found = judged.envelope.reference if judged.envelope else named_in(body)
     if found != f"{hearing.request.type}/{hearing.request.id}":

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
+from proxy.fhir.dates import INSTANT
 from proxy.fhir.spans import SpansError, items_of, member, without
 
 BundleType: TypeAlias = Literal["searchset", "history"]
@@ -47,6 +48,20 @@ class FrameEntry(msgspec.Struct, frozen=True, gc=False):
     request: EntryRequest | None = None
 
 
+class EntryResponse(msgspec.Struct, frozen=True, gc=False):
+    """`Bundle.entry.response` of a history."""
+
+    etag: str = ""
+    lastModified: str = ""  # noqa: N815  (FHIR's name)
+
+
+class PastEntry(FrameEntry, frozen=True, gc=False):
+    """`Bundle.entry` of a history, with all that tells which version it is of what."""
+
+    fullUrl: str = ""  # noqa: N815  (FHIR's name)
+    response: EntryResponse | None = None
+
+
 class Frame(msgspec.Struct, frozen=True):
     """A Bundle as it came: its frame decoded, its resources not."""
 
@@ -60,35 +75,44 @@ class Frame(msgspec.Struct, frozen=True):
         return next((link.url for link in self.link if link.relation == "next"), None)
 
 
+class PastFrame(Frame, frozen=True):
+    """A history as it came."""
+
+    entry: Sequence[PastEntry] = ()
+
+
 class FrameError(Exception):
     """A body that is no Bundle of the expected type."""
 
 
-_DECODER = msgspec.json.Decoder(Frame)
+_DECODERS: dict[BundleType, msgspec.json.Decoder[Frame] | msgspec.json.Decoder[PastFrame]] = {
+    "searchset": msgspec.json.Decoder(Frame),
+    "history": msgspec.json.Decoder(PastFrame),
+}
 
 
 def frame_of(body: bytes, bundle_type: BundleType) -> Frame:
     """The frame of an upstream answer; `FrameError` when it is not a Bundle of that type."""
     try:
-        frame = _DECODER.decode(body)
+        frame: Frame = _DECODERS[bundle_type].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        frame = _piecemeal(body)
+        frame = _piecemeal(body, bundle_type)
     if frame.type != bundle_type:
         raise FrameError("upstream's Bundle is of another type")
     return frame
 
 
-def _piecemeal(body: bytes) -> Frame:
+def _piecemeal(body: bytes, bundle_type: BundleType) -> Frame:
     """The frame of a Bundle of which some entry cannot be read: that entry is one whose resource cannot, the others are as they are."""
     try:
-        frame = _DECODER.decode(without(body, "entry"))
+        frame: Frame = _DECODERS[bundle_type].decode(without(body, "entry"))
         entries = items_of(member(body, "entry", b"["))
         return msgspec.structs.replace(frame, entry=tuple(map(_entry, entries)))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, SpansError):
         raise FrameError("upstream's answer is no Bundle") from None
 
 
-_ENTRY = msgspec.json.Decoder(FrameEntry)
+_ENTRY = msgspec.json.Decoder(PastEntry)
 
 
 def _entry(text: bytes) -> FrameEntry:
@@ -97,7 +121,7 @@ def _entry(text: bytes) -> FrameEntry:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         if not text.strip().startswith(b"{"):
             raise
-        return FrameEntry(msgspec.Raw(text))
+        return PastEntry(msgspec.Raw(text))
 
 
 class OutEntry(NamedTuple):
@@ -105,7 +129,7 @@ class OutEntry(NamedTuple):
 
     `mode`: match, include or outcome.
 
-    In a history `version` names the version and `deleted` an entry without resource.
+    In a history `version` names the version, `modified` the instant it came about, and `deleted` an entry without resource.
     """
 
     reference: str
@@ -113,6 +137,7 @@ class OutEntry(NamedTuple):
     mode: str = ""
     version: str = ""
     deleted: bool = False
+    modified: str = ""
 
 
 def bundle_of(
@@ -125,7 +150,11 @@ def bundle_of(
     labels: Iterable[Coding] = (),
 ) -> bytes:
     """The bytes of a Bundle. `links` are (relation, absolute URL); `labels` the high-water mark (DS4P LBL-8)."""
-    frame = [b'{"resourceType":"Bundle"', _security(labels), b',"type":"%b"' % bundle_type.encode()]
+    frame = [
+        b'{"resourceType":"Bundle"',
+        security_of(labels),
+        b',"type":"%b"' % bundle_type.encode(),
+    ]
     if total is not None:
         frame.append(b',"total":%d' % total)
     encoded = [b'{"relation":%b,"url":%b}' % (_quoted(rel), _quoted(url)) for rel, url in links]
@@ -148,16 +177,23 @@ def _searched(entry: OutEntry, base: bytes) -> tuple[bytes, ...]:
 def _versioned(entry: OutEntry, base: bytes) -> tuple[bytes, ...]:
     reference = entry.reference.encode()
     start = b',{"fullUrl":"%b%b",' % (base, reference)
-    if entry.deleted:
-        return (
-            start,
-            b'"request":{"method":"DELETE","url":"%b"},"response":{"status":"204"}}' % reference,
-        )
-    etag = b',"etag":"W/\\"%b\\""' % entry.version.encode() if entry.version else b""
-    end = b',"request":{"method":"%b","url":"%b"},"response":{"status":"200"%b}}' % (
-        entry.mode.encode(), reference, etag,
+    method = b"DELETE" if entry.deleted else entry.mode.encode()
+    end = b'"request":{"method":"%b","url":"%b"},"response":{%b}}' % (
+        method, reference, _response(entry),
     )  # fmt: skip
-    return start + b'"resource":', entry.resource, end
+    if entry.deleted:
+        return start, end
+    return start + b'"resource":', entry.resource, b"," + end
+
+
+def _response(entry: OutEntry) -> bytes:
+    """`Bundle.entry.response` of a history, as far as it is known."""
+    told = [b'"status":"%b"' % (b"204" if entry.deleted else b"200")]
+    if entry.version:
+        told.append(b'"etag":"W/\\"%b\\""' % entry.version.encode())
+    if INSTANT.fullmatch(entry.modified):
+        told.append(b'"lastModified":"%b"' % entry.modified.encode())
+    return b",".join(told)
 
 
 _FORMS: dict[BundleType, Callable[[OutEntry, bytes], tuple[bytes, ...]]] = {
@@ -166,7 +202,8 @@ _FORMS: dict[BundleType, Callable[[OutEntry, bytes], tuple[bytes, ...]]] = {
 }
 
 
-def _security(labels: Iterable[Coding]) -> bytes:
+def security_of(labels: Iterable[Coding]) -> bytes:
+    """The member `meta` with these labels, and the comma before it; nothing for none."""
     codings = [{"system": label.system, "code": label.code} for label in sorted(labels)]
     return b',"meta":{"security":' + msgspec.json.encode(codings) + b"}" if codings else b""
 

@@ -20,7 +20,8 @@ from proxy.fhir.search import includable, searchable
 
 SOFTWARE = "FHIR Consent Proxy"
 
-_INTERACTIONS = ("read", "vread", "history-instance", "search-type")
+_INTERACTIONS = ("read", "vread", "history-instance", "history-type", "search-type")
+_SYSTEM_INTERACTIONS = ("history-system",)
 OPERATIONS = {
     "Patient": (("everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"),),
     "Observation": (("lastn", "http://hl7.org/fhir/OperationDefinition/Observation-lastn"),),
@@ -84,6 +85,7 @@ class _Rest(msgspec.Struct, frozen=True):
 
     mode: str
     resource: tuple[_Resource, ...] = ()
+    interaction: tuple[_Coded, ...] = ()
 
 
 class _Statement(msgspec.Struct, frozen=True, rename="camel"):
@@ -122,6 +124,10 @@ def reduced(
     }
     if any(resource["type"] == "Patient" for resource in resources):
         rest["compartment"] = [COMPARTMENT]
+    stated = {one.code for one in servers[0].interaction}
+    whole = [{"code": code} for code in _SYSTEM_INTERACTIONS if code in stated]
+    if whole:
+        rest["interaction"] = whole
     operations = [operation_of(level) for level in sorted(_exports(capability))]
     if operations:
         rest["operation"] = operations

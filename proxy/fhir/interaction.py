@@ -5,7 +5,7 @@ Laws:
 - The path is a plain grammar in visible ASCII without any percent sign: nothing is decoded, so that no other
   hop can decode it differently (threats T-129 to T-134).
 - A path of `SERVED` asked with another method is METHOD (405). A path of `UNSERVED`, whatever the method, is
-  NOT_SUPPORTED (501): batch, operations, GraphQL, compartments of other types, history and search above one type. Any other
+  NOT_SUPPORTED (501): batch, operations, GraphQL, compartments of other types, search above one type. Any other
   path, an unknown type and an id that cannot exist are NOT_FOUND (404). A method that FHIR does not use is METHOD.
 """
 
@@ -25,6 +25,8 @@ class Interaction(Enum):
     READ = "read"
     VREAD = "vread"
     HISTORY_INSTANCE = "history-instance"
+    HISTORY_TYPE = "history-type"
+    HISTORY_SYSTEM = "history-system"
     SEARCH_TYPE = "search-type"
     CAPABILITIES = "capabilities"
     OPERATION = "operation"
@@ -179,6 +181,8 @@ SERVED = (
     _Route(Interaction.READ, _READERS, re.compile(_INSTANCE)),
     _Route(Interaction.VREAD, _READERS, re.compile(f"{_INSTANCE}/_history/(?P<version>{_ID})")),
     _Route(Interaction.HISTORY_INSTANCE, _READERS, re.compile(f"{_INSTANCE}/_history")),
+    _Route(Interaction.HISTORY_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})/_history")),
+    _Route(Interaction.HISTORY_SYSTEM, _READERS, re.compile("/_history")),
     _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})")),
     _Route(Interaction.SEARCH_TYPE, ("POST",), re.compile(f"/(?P<type>{_TYPE})/_search")),
     _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"{_COMPARTMENT}/(?P<type>{_TYPE})")),
@@ -217,8 +221,7 @@ SERVED = (
 UNSERVED = re.compile(
     "|".join(
         (
-            "(?:/_search|/_history)?",  # the base itself: batch, transaction, system search and history
-            f"/{_TYPE}/_history",
+            "(?:/_search)?",  # the base itself: batch, transaction, system search
             rf"(?:/{_TYPE}(?:/{_ID}(?:/_history/{_ID})?)?)?/\$[A-Za-z-]+",  # operations, $graphql
             rf"/{_TYPE}/{_ID}/(?:\*|{_TYPE}(?:/_search)?)",  # compartments, but for types in that of a patient
         )
@@ -330,8 +333,8 @@ def path_of(request: FhirRequest) -> str:
             return ".well-known/smart-configuration"
         case Interaction.VREAD:
             return f"{instance}/_history/{request.version}"
-        case Interaction.HISTORY_INSTANCE:
-            return f"{instance}/_history"
+        case Interaction.HISTORY_INSTANCE | Interaction.HISTORY_TYPE | Interaction.HISTORY_SYSTEM:
+            return "/".join(filter(None, (instance, "_history")))
         case Interaction.READ | Interaction.SEARCH_TYPE:
             return instance
         case _:

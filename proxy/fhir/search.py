@@ -16,6 +16,7 @@ from proxy.fhir import negotiation, query
 from proxy.fhir.chains import MAX_SEARCHES, Reading, is_chain, link_of, searches_of
 from proxy.fhir.composed import Reading as Composed
 from proxy.fhir.composed import pairs_in, require_complete, with_argument
+from proxy.fhir.dates import INSTANT
 from proxy.fhir.definitions import Definitions, SearchParam
 from proxy.fhir.interaction import (
     COMPOSED,
@@ -43,10 +44,6 @@ __all__ = [
 
 _COUNT = re.compile("[1-9][0-9]{0,8}")
 _CURSOR = re.compile("[A-Za-z0-9._~-]{1,4096}")
-_INSTANT = re.compile(
-    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-    r":(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
-)
 _INCLUDE = re.compile("([A-Z][A-Za-z]*):([A-Za-z0-9_-]+)(?::([A-Z][A-Za-z]*))?")
 _INCLUDES = ("_include", "_revinclude")
 _ELEMENT = re.compile("(?:([A-Z][A-Za-z]*)[.])?([a-z][A-Za-z0-9]*)")
@@ -200,7 +197,7 @@ def _with_sort(request: FhirRequest, value: str, definitions: Definitions) -> Fh
 
 
 def _with_since(request: FhirRequest, value: str, _: Definitions) -> FhirRequest:
-    if not _INSTANT.fullmatch(value):
+    if not INSTANT.fullmatch(value):
         raise _refused("`_since` is an instant")
     return replace(request, since=value)
 
@@ -243,6 +240,7 @@ _RESULT_READERS: Mapping[str, Callable[[FhirRequest, str, Definitions], FhirRequ
 _PARTS = frozenset({"true", "text", "data", "count", "false"})
 _OF_ALL = frozenset({"_format", "_pretty", "_summary"})
 _OF_A_READ = _OF_ALL | {"_elements"}
+_OF_A_HISTORY = _OF_A_READ | {"_count", "_page", "_since"}
 _RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
     Interaction.CAPABILITIES: _OF_ALL,
     Interaction.SMART_CONFIGURATION: frozenset(),
@@ -253,7 +251,9 @@ _RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
     Interaction.DOCREF: frozenset({"_count", "_format", "_page", "_pretty"}),
     Interaction.READ: _OF_A_READ,
     Interaction.VREAD: _OF_A_READ,
-    Interaction.HISTORY_INSTANCE: _OF_A_READ | {"_count", "_page", "_since"},
+    Interaction.HISTORY_INSTANCE: _OF_A_HISTORY,
+    Interaction.HISTORY_TYPE: _OF_A_HISTORY,
+    Interaction.HISTORY_SYSTEM: _OF_ALL | {"_count", "_page", "_since"},
     Interaction.SEARCH_TYPE: _OF_A_READ | {"_count", "_page", "_sort", "_total"},
 }
 

@@ -133,6 +133,30 @@ def test_what_is_read_in_bulk_is_permitted_by_name_and_denied_by_any_deny(
     assert speaks_of("read", one) is (not named or "read" in named)
 
 
+HISTORIES: list[tuple[str, list[str], bool]] = [
+    # effect, interactions that it names; whether it stands in the history of a type, and of the system
+    ("permit", [], False),
+    ("permit", ["history-instance", "search-type"], False),
+    ("permit", ["history-type", "history-system"], True),
+    ("deny", [], True),
+    ("deny", ["history-instance"], True),
+    ("deny", ["search-type"], False),
+]
+
+
+@pytest.mark.parametrize(("effect", "named", "speaks"), HISTORIES)
+@pytest.mark.parametrize("interaction", ["history-type", "history-system"])
+def test_the_history_of_many_is_permitted_by_name_and_denied_as_that_of_one(
+    effect: str, named: list[str], interaction: str, *, speaks: bool
+) -> None:
+    one = rule(effect, purpose=["TREAT"], **({"interaction": named} if named else {}))
+    who = principal_of("Practitioner/x", DOCTOR, "TREAT")
+    standing = stand([one], who, ActorClosure(complete=True), who.purposes, interaction)
+    assert speaks_of(interaction, one) is speaks
+    assert bool(standing) is (speaks or not named)
+    assert all(not found.rule.lifts for found in standing if not speaks)
+
+
 def test_a_rule_that_names_other_interactions_does_not_stand_in_an_export() -> None:
     who = principal_of("Practitioner/x", DOCTOR, "TREAT")
     one = rule("permit", interaction=["read", "search-type"])

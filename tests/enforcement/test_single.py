@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 import pytest_asyncio
 
+from proxy.sandbox.body import draft_of
 from tests.stage import (
     Json,
     Stage,
@@ -24,11 +26,23 @@ def version(text: str, **more: object) -> Json:
     return {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": text}, "subject": {"reference": "Patient/camille"}, **more}  # fmt: skip
 
 
+def hidden(name: str) -> Json:
+    return {**version("hidden", subject={"reference": "Patient/noe"}), "id": name}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    world = world_of(*map(bundle, (version("first"), version("second"), version("third"))))
+async def upstream() -> Upstream:
+    versions = (version("first"), version("second"), version("third"))
+    world = world_of(*map(bundle, (*versions, hidden("hidden-now"), hidden("hidden-deleted"))))
     world.store.delete("Condition", "camille-migraine")
-    upstream = Upstream(world)
+    world.store.delete("Observation", "hidden-deleted")
+    return Upstream(world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(
+    upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
     async with (
         serving(upstream.respond) as url,
         staged(tmp_path_factory.mktemp("gateway"), url) as stage,
@@ -46,11 +60,56 @@ async def test_a_read_gives_the_current_version(stage: Stage) -> None:
     assert (await stage.ask("Observation/o", "patient")).json["meta"]["versionId"] == "3"
 
 
-@pytest.mark.parametrize("target", ["Condition/camille-migraine", "Condition/camille-migraine/_history/1", "Condition/camille-migraine/_history", "Observation/o/_history/4", "Observation/o/_history/0"])  # fmt: skip
-async def test_what_was_deleted_is_absent_with_all_its_versions(stage: Stage, target: str) -> None:
+@pytest.mark.parametrize("target", ["Condition/camille-migraine", "Condition/camille-migraine/_history/2", "Observation/o/_history/4", "Observation/o/_history/0"])  # fmt: skip
+async def test_what_was_deleted_is_absent_and_so_is_its_deletion(stage: Stage, target: str) -> None:
     gone = await stage.ask(target, "care-team-physician")
     absent = await stage.ask("Condition/no-such", "care-team-physician")
     assert (gone.status, gone.body) == (absent.status, absent.body) == (404, absent.body)
+
+
+DELETED = [("care-team-physician", 200), ("patient", 200), ("outside-clinician", 404)]
+
+
+@pytest.mark.parametrize("path", ["/_history", "/_history/1"])
+@pytest.mark.parametrize(("who", "status"), DELETED)
+async def test_versions_of_what_was_deleted_are_shown_to_who_could_see_the_last_one(
+    stage: Stage, who: str, status: int, path: str
+) -> None:
+    assert (await stage.ask(f"Condition/camille-migraine{path}", who)).status == status
+
+
+@pytest.mark.parametrize("path", ["/_history", "/_history/1"])
+async def test_deleted_hidden_and_absent_are_the_same_answer_for_the_same_calls(
+    stage: Stage, upstream: Upstream, path: str
+) -> None:
+    told = []
+    for name in ("hidden-now", "hidden-deleted", "no-such"):
+        await stage.ask(f"Observation/{name}{path}", "care-team-physician")
+        upstream.calls.clear()
+        reply = await stage.ask(f"Observation/{name}{path}", "care-team-physician")
+        asked = [call.target.replace(name, "x") for call in upstream.calls if name in call.target]
+        told.append((reply.status, reply.body, asked))
+    assert told[0] == told[1] == told[2]
+    assert told[0][0] == 404
+
+
+async def test_an_older_version_is_absent_where_the_newest_is_shown_redacted(
+    stage: Stage, upstream: Upstream
+) -> None:
+    """That the first one leaves whole would tell that the second one has what is redacted, and since when."""
+    store = upstream.world.store
+    before = store.current("Patient", "camille")
+    assert before is not None
+    assert before.body is not None
+    bare = {"resourceType": "Patient", "id": "camille", "meta": {}}
+    store.update(draft_of(orjson.dumps(bare), store.definitions), "camille")
+    assert (await stage.ask("Patient/camille/_history/2", "care-team-nurse")).status == 200
+    store.update(draft_of(before.body, store.definitions), "camille")
+    assert (await stage.ask("Patient/camille", "care-team-nurse")).status == 200
+    assert (await stage.ask("Patient/camille/_history/2", "care-team-nurse")).status == 404
+    history = await stage.ask("Patient/camille/_history", "care-team-nurse")
+    assert (history.status, history.json.get("entry")) == (200, None)
+    assert (await stage.ask("Patient/camille/_history/2", "care-team-physician")).status == 200
 
 
 async def test_a_redacted_view_says_who_changed_it_and_not_when(stage: Stage) -> None:

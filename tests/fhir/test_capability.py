@@ -80,7 +80,12 @@ def test_only_what_the_gateway_lets_through_is_stated() -> None:
         {"type": "Condition", "interaction": [{"code": "read"}]},
         {
             "type": "Observation",
-            "interaction": [{"code": "read"}, {"code": "vread"}, {"code": "search-type"}],
+            "interaction": [
+                {"code": "read"},
+                {"code": "vread"},
+                {"code": "history-type"},
+                {"code": "search-type"},
+            ],
             "versioning": "versioned",
             "searchInclude": ["Observation:subject"],
             "searchRevInclude": ["Provenance:target", "Observation:has-member"],
@@ -112,6 +117,13 @@ def test_an_export_is_stated_where_upstream_states_it_and_in_our_words() -> None
     found = reduce(statement())["rest"][0]["operation"]
 
     assert [one["definition"].rpartition("/")[2] for one in found] == ["export"]
+
+
+def test_the_history_of_the_system_is_stated_where_upstream_has_it() -> None:
+    own = statement()
+    assert "interaction" not in reduce(own)["rest"][0]
+    own["rest"][1]["interaction"] = [{"code": "batch"}, {"code": "history-system"}]
+    assert reduce(own)["rest"][0]["interaction"] == [{"code": "history-system"}]
 
 
 def test_it_names_the_gateway_and_its_security() -> None:

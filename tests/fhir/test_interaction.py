@@ -37,6 +37,8 @@ SERVED = [
     ("/Patient/P9.json", FhirRequest(Interaction.READ, "Patient", "P9.json")),
     ("/Patient/P1/_history/3", FhirRequest(Interaction.VREAD, "Patient", "P1", "3")),
     ("/Patient/P1/_history", FhirRequest(Interaction.HISTORY_INSTANCE, "Patient", "P1")),
+    ("/Patient/_history", FhirRequest(Interaction.HISTORY_TYPE, "Patient")),
+    ("/_history", FhirRequest(Interaction.HISTORY_SYSTEM)),
     ("/Observation", FhirRequest(Interaction.SEARCH_TYPE, "Observation")),
     (
         "/Patient/P1/$everything",
@@ -128,7 +130,7 @@ def test_what_cannot_exist_is_not_found(target: str) -> None:
 
 NOT_SUPPORTED = [
     ("POST", ""), ("GET", ""), ("GET", "?_type=Patient"), ("DELETE", "?_id=1"), ("POST", "/_search"),
-    ("GET", "/_search"), ("GET", "/_history"), ("GET", "/Patient/_history"), ("GET", "/Patient/P1/$export"),
+    ("GET", "/_search"), ("GET", "/Patient/P1/$export"),
     ("POST", "/$graphql"), ("GET", "/Patient/$everything"), ("GET", "/Encounter/P1/$everything"), ("GET", "/Group/P1/$everything"), ("GET", "/Patient/P1/$summary"),
     ("GET", "/$everything"), ("POST", "/Patient/$everything"), ("GET", "/Patient/P1/_history/1/$everything"),
     ("GET", "/Observation/O1/$lastn"), ("GET", "/$lastn"), ("POST", "/Composition/C1/$document"),
@@ -146,7 +148,7 @@ def test_known_fhir_that_is_not_served_is_not_supported(method: str, path: str) 
 METHODS = [
     ("PUT", "/Patient/P1"), ("PATCH", "/Patient/P1"), ("DELETE", "/Patient/P1"), ("POST", "/Patient/P1"),
     ("POST", "/Patient"), ("PUT", "/Patient?_id=1"), ("DELETE", "/Patient?_id=1"), ("POST", "/metadata"),
-    ("GET", "/Patient/_search"), ("PUT", "/Patient/P1/_history/1"), ("OPTIONS", "/metadata"), ("TRACE", "/Patient"),
+    ("GET", "/Patient/_search"), ("POST", "/_history"), ("POST", "/Patient/_history"), ("DELETE", "/_history"), ("PUT", "/Patient/P1/_history/1"), ("OPTIONS", "/metadata"), ("TRACE", "/Patient"),
     ("QUERY", "/Observation"), ("CONNECT", "/Patient"), ("get", "/Patient"), ("", "/Patient"), ("PROPFIND", ""),
 ]  # fmt: skip
 

@@ -193,15 +193,19 @@ def _all_permitted_while(patch: Patch, module: Any, name: str) -> None:
 
 
 def _old_versions_have_their_own_labels(patch: Patch) -> None:
-    async def current(hearing: Hearing) -> Judged:
+    async def standing(hearing: Hearing) -> Judged:
         return Judged(b"", None, None)
 
-    judge = Hearing.judge
+    judge, leaves_whole = Hearing.judge, single.leaves_whole
 
     async def judged(self: Hearing, resources: Sequence[Any], **rest: Any) -> list[Judged]:
-        return await judge(self, resources, whole=rest.get("whole"), over=None)
+        return await judge(self, resources, whole=rest.get("whole"))
 
-    patch.setattr(single, "current", current)
+    def whole(hearing: Hearing, one: Judged) -> bool:
+        return one.envelope is None or leaves_whole(hearing, one)
+
+    patch.setattr(single, "standing", standing)
+    patch.setattr(single, "leaves_whole", whole)
     patch.setattr(Hearing, "judge", judged)
 
 

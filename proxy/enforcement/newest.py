@@ -1,0 +1,166 @@
+"""What instances are now, or were last: their current versions in batches, and the last version before a deletion (FHIR http.html#history).
+
+Laws:
+- What a page of a history shows first of an instance is never taken for its newest version: later versions may stand on an earlier
+  page, or outside `_since`. What is current is searched; what the search does not find is asked for in the instance's own history.
+- Of a deleted instance nothing is left that says whom it was about but its last version; where that cannot be had it is unknown,
+  and stands for what is hidden.
+- What is looked up is judged like everything else, all of it at once.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from proxy.decision.decide import decide_request
+from proxy.enforcement.hearing import Hearing
+from proxy.enforcement.matching import MATCH, source_of
+from proxy.errors import CallerError, OwnError, UpstreamError
+from proxy.fhir.bundle import NO_RESOURCE, Frame, FrameError, frame_of
+from proxy.fhir.envelope import Resource, named_in
+from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
+from proxy.fhir.search import relative_url
+from proxy.fhir.versions import Told, told_by
+from proxy.obligations.disclose import Judged
+from proxy.obligations.pages import Candidate, Position, Sorted, visible
+
+MOST_IDS = 200
+"""Ids in one search for current versions."""
+AHEAD = 8
+"""Searches, or histories of instances, that are asked at once."""
+MOST_LOOKED_BACK = 2_000
+"""Instances whose own history is asked for one answer; beyond them it fails (503), like one that reads too many pages."""
+
+
+class Last(NamedTuple):
+    """The newest version that holds anything; `deletion` is what deleted the instance after it, if anything did."""
+
+    raw: Resource
+    deletion: Told | None
+
+
+@dataclass(slots=True)
+class Newest:
+    """What instances are now, as far as one answer asked; each is looked up once."""
+
+    hearing: Hearing
+    known: dict[str, Judged] = field(default_factory=dict)
+    """By `Type/id`; an instance of which nothing can be learnt is missing."""
+    asked: set[str] = field(default_factory=set)
+    looked_back: int = 0
+
+    async def of(self, references: Collection[str]) -> Mapping[str, Judged]:
+        """Their current or last versions, judged."""
+        missing = sorted(one for one in set(references) - self.asked if self._may_show(one))
+        self.asked.update(references)
+        current = await self._current(missing)
+        lasts = await self._looked_back([one for one in missing if one not in current])
+        bodies = [*current.values(), *(last.raw for last in lasts.values())]
+        for wanted, one in zip((*current, *lasts), await self.hearing.judge(bodies), strict=True):
+            if _is_last(one, wanted, lasts.get(wanted)):
+                self.known[wanted] = one
+        return {one: self.known[one] for one in references if one in self.known}
+
+    def _may_show(self, reference: str) -> bool:
+        """Whether the caller may have any resource of its type; nothing is asked for what is withheld anyway."""
+        rtype = reference.partition("/")[0]
+        known = rtype in self.hearing.house.definitions.resource_types
+        return known and decide_request(self.hearing.case, rtype).permits
+
+    async def _current(self, references: Iterable[str]) -> dict[str, Resource]:
+        """The current versions that searches find, by type and many at a time."""
+        by_type: dict[str, list[str]] = defaultdict(list)
+        for reference in references:
+            rtype, _, rid = reference.partition("/")
+            by_type[rtype].append(rid)
+        searches = [
+            (rtype, tuple(ids[at : at + MOST_IDS]))
+            for rtype, ids in by_type.items()
+            for at in range(0, len(ids), MOST_IDS)
+        ]
+        found: dict[str, Resource] = {}
+        for at in range(0, len(searches), AHEAD):
+            some = searches[at : at + AHEAD]
+            for part in await asyncio.gather(*(_found(self.hearing, *one) for one in some)):
+                found |= part
+        return found
+
+    async def _looked_back(self, references: list[str]) -> dict[str, Last]:
+        """What instances that no search finds were last, by their own histories."""
+        self.looked_back += len(references)
+        if self.looked_back > MOST_LOOKED_BACK:
+            raise OwnError("a history would look back at more instances than one answer may")
+        lasts: dict[str, Last] = {}
+        for at in range(0, len(references), AHEAD):
+            some = references[at : at + AHEAD]
+            told = await asyncio.gather(*(last_of(self.hearing, one) for one in some))
+            pairs = zip(some, told, strict=True)
+            lasts |= {reference: last for reference, last in pairs if last is not None}
+        return lasts
+
+
+async def last_before_deletion(hearing: Hearing, reference: str) -> Judged | None:
+    """The last version of an instance that is deleted now, judged; None where it is not, or nothing can be learnt of it."""
+    try:
+        last = await last_of(hearing, reference)
+    except UpstreamError:
+        return None
+    if last is None or last.deletion is None:
+        return None
+    [judged] = await hearing.judge([last.raw])
+    return judged if _is_last(judged, reference, last) else None
+
+
+async def last_of(hearing: Hearing, reference: str) -> Last | None:
+    """The newest version of an instance that holds anything, by its own history; None where that cannot be told."""
+    try:
+        frame = frame_of(await hearing.ask(f"{reference}/_history?_count=2"), "history")
+    except (CallerError, FrameError):
+        return None
+    bases = (hearing.house.upstream_url, hearing.house.public_url)
+    told = [(told_by(entry, bases), entry.resource) for entry in frame.entry]
+    if not told or any(one.reference != reference for one, _ in told):
+        return None
+    newest = told[0][0]
+    for one, resource in told:
+        if not one.is_deletion and resource is not NO_RESOURCE:
+            return Last(resource, newest if newest.is_deletion else None)
+    return None
+
+
+def _is_last(judged: Judged, reference: str, last: Last | None) -> bool:
+    """Whether it is of the very instance, and no version that comes after what deleted it (where versions are numbered)."""
+    if judged.envelope is None or judged.envelope.reference != reference:
+        return False
+    if last is None or last.deletion is None:
+        return True
+    before, after = judged.envelope.version, last.deletion.version
+    numbered = before.isdecimal() and after.isdecimal()
+    return not numbered or int(before) < int(after)
+
+
+async def _found(hearing: Hearing, rtype: str, ids: tuple[str, ...]) -> dict[str, Resource]:
+    """What a search for some ids finds, and of it what was asked for; nothing where upstream does not search the type."""
+    by_id = SearchParameter("_id", "", ids)
+    request = FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=(by_id,), count=len(ids))
+    wanted = {f"{rtype}/{one}" for one in ids}
+    source = source_of(hearing, "searchset", _as_found)
+    found: dict[str, Resource] = {}
+    try:
+        async with aclosing(visible(Position(relative_url(request)), source)) as matches:
+            async for one in matches:
+                found[one.key] = one.judged.raw
+    except CallerError:
+        return {}
+    return {reference: raw for reference, raw in found.items() if reference in wanted}
+
+
+async def _as_found(frame: Frame, _: bytes) -> Sorted:
+    """The entries of a searchset, not judged yet."""
+    held = [one.resource for one in frame.entry if one.resource is not NO_RESOURCE]
+    return [
+        Candidate(named_in(raw) or "", Judged(raw, None, None), True, MATCH) for raw in held
+    ], []
