@@ -2,9 +2,11 @@
 
 Upstream is never asked for a compartment: each parameter that makes it up is searched like any other search of the caller, with
 scopes, guard and judgement, and a resource is given once. A parameter that reads what may be redacted for the caller is not used.
+`Patient/x/*` is one union of all types that the caller may search. Nothing is asked about the resource that the compartment
+belongs to: no reference leads to one that the caller may not see, and so what is found is what is found where there is none.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,15 +14,22 @@ from proxy.decision.case import Case
 from proxy.enforcement.emergency import is_trusted
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.matching import Tie, matching, source_of, target_of
+from proxy.enforcement.supporting import is_admitted, lenient
 from proxy.enforcement.unions import Leg, beginning, united
 from proxy.errors import CallerError, Refusal
+from proxy.fhir.bundle import Frame
+from proxy.fhir.content import bears_marks, may_hide
 from proxy.fhir.definitions import SearchParam
-from proxy.fhir.envelope import Resource, UnreadableError
-from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
-from proxy.fhir.membership import ways_into
-from proxy.obligations.guard import guard
+from proxy.fhir.envelope import Resource, UnreadableError, named_in
+from proxy.fhir.interaction import EVERY_TYPE, FhirRequest, Interaction, SearchParameter
+from proxy.fhir.membership import OWN, owner_of, searched_types, ways_into
+from proxy.obligations.disclose import Judged
+from proxy.obligations.guard import guard, reads_cut
 from proxy.obligations.includes import references_of
-from proxy.obligations.pages import Source
+from proxy.obligations.pages import Sort, Sorted, Source
+
+AHEAD = 8
+"""Searches that are asked at once where all types are searched: most hold nothing of most compartments."""
 
 
 class Asked(NamedTuple):
@@ -35,61 +44,153 @@ def asked(hearing: Hearing, request: FhirRequest, count: int, ties: tuple[Tie, .
     source = source_of(hearing, "searchset", matching(hearing, ties))
     if not request.compartment:
         return Asked(target_of(hearing, request, count), source)
+    _require_open(hearing, request)
     legs = legs_of(hearing, request, count, ties)
     if not legs:
+        return Asked("", replace(source, fetch=_nothing))
+    if request.type == EVERY_TYPE:
+        source = replace(source, fetch=lenient(source.fetch))
+        return Asked(beginning(legs), united(source, legs, AHEAD))
+    return Asked(beginning(legs), united(source, legs))
+
+
+async def _nothing(_: str) -> tuple[Frame, bytes]:
+    """What is found where the filters of a search leave out all that could be."""
+    return Frame("Bundle", "searchset"), b""
+
+
+def _require_open(hearing: Hearing, request: FhirRequest) -> None:
+    """Refuses a search of types of which no parameter that leads into the compartment may be used."""
+    if not any(_open_ways(hearing, one) for one in _of_each_type(hearing, request)):
         raise CallerError(
             Refusal.PARAMETER, "the compartment is made up of what is redacted for this caller"
         )
-    return Asked(beginning(legs), united(source, legs))
+
+
+def _of_each_type(hearing: Hearing, request: FhirRequest) -> list[FhirRequest]:
+    """The compartment search of each type that is asked for; of all types those that the caller may search."""
+    if request.type != EVERY_TYPE:
+        return [request]
+    types = searched_types(request, hearing.house.definitions)
+    return [
+        replace(request, type=rtype, arguments=()) for rtype in types if is_admitted(hearing, rtype)
+    ]
 
 
 def legs_of(
     hearing: Hearing, request: FhirRequest, count: int, ties: tuple[Tie, ...] = ()
 ) -> list[Leg]:
-    """The type searches that a compartment search stands for; none where the caller may use none of them."""
-    ways = _open_ways(hearing, request.type)
-    return [_leg(hearing, request, ways[: number + 1], count, ties) for number in range(len(ways))]
+    """The type searches that a compartment search stands for; none where the caller may use none of them.
+
+    Of all types those are left out that scopes and policy do not cover. CallerError PARAMETER for a filter that reads what may be
+    redacted in one of them.
+    """
+    apart = _of_each_type(hearing, request)
+    if request.type == EVERY_TYPE:
+        for one in apart:
+            guarded(hearing, one)
+    return [leg for one in apart for leg in _legs(hearing, one, count, ties)]
+
+
+def _legs(
+    hearing: Hearing, request: FhirRequest, count: int, ties: tuple[Tie, ...]
+) -> Iterator[Leg]:
+    """The searches of one type, by one parameter each."""
+    ways = _open_ways(hearing, request)
+    for number, way in enumerate(ways):
+        alone = _limited(request, way)
+        if alone is not None:
+            yield _leg(hearing, request, alone, ways[: number + 1], count, ties)
+
+
+def _limited(request: FhirRequest, way: SearchParam) -> FhirRequest | None:
+    """The search by one of the parameters; `None` where its filters leave out what the compartment belongs to."""
+    if way.name != OWN:
+        limit = SearchParameter(way.name, "", (request.compartment,))
+        return replace(request, compartment="", parameters=(*request.parameters, limit))
+    rid = request.compartment.partition("/")[2]
+    if any(one.name == OWN and rid not in one.values for one in request.parameters):
+        return None
+    # One `_id` alone: servers differ in what they make of several.
+    rest = tuple(one for one in request.parameters if one.name != OWN)
+    limit = SearchParameter(OWN, "", (rid,))
+    return replace(request, compartment="", parameters=(*rest, limit))
 
 
 def _leg(
     hearing: Hearing,
     request: FhirRequest,
+    alone: FhirRequest,
     ways: Sequence[SearchParam],
     count: int,
     ties: tuple[Tie, ...],
 ) -> Leg:
     """The search by the last of the ways, less what the others give."""
-    patient = request.compartment
-    limit = SearchParameter(ways[-1].name, "", (patient,))
-    alone = replace(request, compartment="", parameters=(*request.parameters, limit))
-    heard = replace(hearing, request=alone)
+    owner, heard = request.compartment, replace(hearing, request=alone)
 
     def keeps(raw: Resource) -> bool:
-        leads = [_leads(hearing, raw, way, patient) for way in ways]
-        return leads[-1] and not any(leads[:-1])
+        leads = (_leads(hearing, raw, way, owner) for way in ways[:-1])
+        # Whether a parameter reads what is cut out of it is known when it is judged.
+        body = bytes(raw)
+        first = bears_marks(body) or may_hide(body) or not any(leads)
+        return first and _leads(hearing, raw, ways[-1], owner)
 
-    return Leg(target_of(heard, alone, count), matching(heard, ties), keeps)
+    def gave(one: Judged) -> bool:
+        leads = (way for way in ways[:-1] if _leads(hearing, one.raw, way, owner))
+        return any(not _is_cut(hearing, one, way) for way in leads)
+
+    name = f"{request.type}.{ways[-1].name}"
+    sort = _without(matching(heard, ties), gave)
+    return Leg(target_of(heard, alone, count), sort, keeps, name)
 
 
-def _leads(hearing: Hearing, raw: Resource, way: SearchParam, patient: str) -> bool:
-    """Whether a parameter leads from a resource to the patient; one that cannot be read is left to be withheld."""
+def _without(sort: Sort, gave: Callable[[Judged], bool]) -> Sort:
+    """The same, less what another search gives; it keeps its place, so that places in a page stay what they are."""
+
+    async def sorted_(frame: Frame, body: bytes) -> Sorted:
+        matches, others = await sort(frame, body)
+        return [
+            one._replace(visible=one.visible and not gave(one.judged)) for one in matches
+        ], others
+
+    return sorted_
+
+
+def _is_cut(hearing: Hearing, one: Judged, way: SearchParam) -> bool:
+    """Whether a parameter reads what is cut out of this resource, so that no search by it gives it."""
+    envelope, decision = one.envelope, one.decision
+    if envelope is None or envelope.inline is None or decision is None:
+        return False
+    read = _reading(envelope.type, way)
+    return reads_cut(read, envelope.type, decision, hearing.house.definitions)
+
+
+def _leads(hearing: Hearing, raw: Resource, way: SearchParam, owner: str) -> bool:
+    """Whether a parameter leads from a resource to the owner; one that cannot be read is left to be withheld."""
+    if way.name == OWN:
+        return named_in(bytes(raw)) == owner
     try:
-        return patient in references_of(bytes(raw), way.paths, hearing.reader.normal)
+        return owner in references_of(bytes(raw), way.paths, hearing.reader.normal)
     except UnreadableError:
         return False
 
 
-def _open_ways(hearing: Hearing, rtype: str) -> list[SearchParam]:
+def _open_ways(hearing: Hearing, request: FhirRequest) -> list[SearchParam]:
     """The parameters that read nothing that may be redacted for this caller."""
     found = []
-    for way in ways_into(rtype, hearing.house.definitions):
-        parameters = (SearchParameter(way.name, "", ()),)
+    for way in ways_into(request.type, owner_of(request), hearing.house.definitions):
         try:
-            guarded(hearing, FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=parameters))
+            guarded(hearing, _reading(request.type, way))
         except CallerError:
             continue
         found.append(way)
     return found
+
+
+def _reading(rtype: str, way: SearchParam) -> FhirRequest:
+    """A search by one parameter, whatever its value."""
+    parameters = (SearchParameter(way.name, "", ()),)
+    return FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=parameters)
 
 
 def guarded(hearing: Hearing, request: FhirRequest) -> None:

@@ -55,15 +55,16 @@ async def everything(hearing: Hearing) -> Answer:
 
 
 def _legs(hearing: Hearing) -> list[Leg]:
-    """The searches it is composed of: the patient, then each type of the compartment."""
+    """The searches it is composed of: the patient, then each other type of the compartment."""
     request = hearing.request
     wanted = frozenset(argument(request, "_type"))
     members = hearing.house.definitions.compartment_patient
-    types = [one for one in sorted(members) if (not wanted or one in wanted)]
+    first = sorted({PATIENT, *members}, key=lambda one: (one != PATIENT, one))
+    types = [one for one in first if (not wanted or one in wanted)]
     if argument(request, "start") or argument(request, "end"):
         hearing.reader = hearing.reader.wanting(frozenset(), dates=True)
         _require_dates_shown(hearing, types)
-    found = [] if wanted and PATIENT not in wanted else [_own(hearing)]
+    found: list[Leg] = []
     for rtype in types:
         if is_admitted(hearing, rtype):
             search = _search(hearing, rtype)
@@ -84,16 +85,6 @@ def _search(hearing: Hearing, rtype: str) -> FhirRequest:
     since = (SearchParameter("_lastUpdated", "", (f"ge{request.since}",)),) if request.since else ()
     owner = f"{PATIENT}/{request.id}"
     return FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment=owner, parameters=since)
-
-
-def _own(hearing: Hearing) -> Leg:
-    """The search for the patient itself."""
-    found = _search(hearing, PATIENT)
-    named = SearchParameter("_id", "", (hearing.request.id,))
-    alone = replace(found, compartment="", parameters=(*found.parameters, named))
-    guarded(hearing, alone)
-    heard = replace(hearing, request=alone)
-    return Leg(target_of(heard, alone, ASKED), matching(heard), lambda _: True)
 
 
 def _lenient(fetch: Fetch) -> Fetch:

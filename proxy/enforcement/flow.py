@@ -20,6 +20,7 @@ from proxy.enforcement.single import answer, read, vread
 from proxy.errors import CallerError, OwnError, ProxyError, Refusal
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import Answer, FhirRequest, Interaction, RawRequest, path_of
+from proxy.fhir.membership import searched_types
 from proxy.fhir.outcome import answer_of
 from proxy.fhir.query import pairs_of
 from proxy.fhir.reader import EnvelopeReader
@@ -210,7 +211,7 @@ def _admit(
     case: Case, request: FhirRequest, record: Record, definitions: Definitions, *, granted: bool
 ) -> None:
     """Refuses who may have none of the types that the request asks for; the others of them are left out, entry by entry."""
-    types: Iterable[str] = (request.type,)
+    types: Iterable[str] = searched_types(request, definitions)
     if request.interaction is Interaction.HISTORY_SYSTEM:
         types = sorted(definitions.resource_types)
     decisions = [decide_request(case, one, granted=granted) for one in types]

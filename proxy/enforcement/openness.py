@@ -40,7 +40,7 @@ def named_patients(request: FhirRequest, definitions: Definitions) -> frozenset[
     """The patients (`Patient/x`) that a request names: in its path, in `_id` of Patient, in any reference that it or a chain searches by."""
     if request.type == PATIENT and request.id:
         return frozenset({f"{PATIENT}/{request.id}"})
-    owner = frozenset({request.compartment} if request.compartment else ())
+    owner = frozenset({one} if (one := request.compartment).startswith(f"{PATIENT}/") else ())
     searches = searches_of(request)
     return owner.union(one for search in searches for one in _searched(search, definitions))
 

@@ -22,21 +22,26 @@ from proxy.obligations.pages import Sort, Sorted, Source
 
 Keeps = Callable[[Resource], bool]
 
-_MARK = re.compile(r"(.*)[?&]_leg=([0-9]{1,4})", re.DOTALL)
+_MARK = re.compile(r"(.*)[?&]_leg=([A-Za-z0-9_.-]{1,128})", re.DOTALL)
 _MATCH = "match"
 
 
 class Leg(NamedTuple):
-    """One search of a union. `target` is relative to upstream's base; `keeps`: whether a match is this search's to give."""
+    """One search of a union. `target` is relative to upstream's base; `keeps`: whether a match is this search's to give.
+
+    `name` tells it from the others, so that a page link leads on in the same search even where others came or went; without one
+    it is known by its place.
+    """
 
     target: str
     sort: Sort
     keeps: Keeps
+    name: str = ""
 
 
 def beginning(legs: Sequence[Leg]) -> str:
     """Where the first page of a union begins."""
-    return _marked(legs[0].target, 0)
+    return _marked(legs[0].target, _names(legs)[0])
 
 
 def united(source: Source, legs: Sequence[Leg], ahead: int = 1) -> Source:
@@ -57,13 +62,15 @@ class _Union:
 
     async def fetch(self, at: str) -> tuple[Frame, bytes]:
         """A page of the search that is marked; its successor is the next page, or the next search."""
-        target, self.at = _unmarked(at, len(self.legs))
+        target, self.at = _unmarked(at, self.legs)
         frame, body = await self._page(target)
         following = frame.next()
         if following is not None:
-            following = _marked(_inside(following, self.source.base), self.at)
+            name = _names(self.legs)[self.at]
+            following = _marked(_inside(following, self.source.base), name)
         elif self.at + 1 < len(self.legs):
-            following = _marked(self.legs[self.at + 1].target, self.at + 1)
+            name = _names(self.legs)[self.at + 1]
+            following = _marked(self.legs[self.at + 1].target, name)
         link = () if following is None else (Link("next", _below(self.source.base, following)),)
         return structs.replace(
             frame, link=link, entry=tuple(filter(self._keeps, frame.entry))
@@ -90,17 +97,22 @@ class _Union:
         return self.read.pop(target)
 
 
-def _marked(target: str, leg: int) -> str:
-    return f"{target}{'&' if '?' in target else '?'}_leg={leg}"
+def _names(legs: Sequence[Leg]) -> list[str]:
+    return [leg.name or str(number) for number, leg in enumerate(legs)]
 
 
-def _unmarked(at: str, legs: int) -> tuple[str, int]:
+def _marked(target: str, name: str) -> str:
+    return f"{target}{'&' if '?' in target else '?'}_leg={name}"
+
+
+def _unmarked(at: str, legs: Sequence[Leg]) -> tuple[str, int]:
     """The target as upstream knows it, and the search it belongs to."""
     found = _MARK.fullmatch(at)
-    if found is None or int(found[2]) >= legs:
-        # Only what was sealed here comes here; another release may have composed the union otherwise.
+    names = _names(legs)
+    if found is None or found[2] not in names:
+        # Only what was sealed here comes here; the union may be composed otherwise by now.
         raise UpstreamError("a page link leads to no search of the union")
-    return found[1].removeprefix("/"), int(found[2])
+    return found[1].removeprefix("/"), names.index(found[2])
 
 
 def _inside(url: str, base: str) -> str:

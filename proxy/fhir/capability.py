@@ -15,7 +15,7 @@ from proxy.errors import UpstreamError
 from proxy.fhir.chains import MAX_DEPTH
 from proxy.fhir.definitions import Definitions, definitions_of
 from proxy.fhir.export import levels_of, operation_of
-from proxy.fhir.membership import COMPARTMENT
+from proxy.fhir.membership import compartments_of
 from proxy.fhir.search import includable, searchable
 
 SOFTWARE = "FHIR Consent Proxy"
@@ -122,8 +122,9 @@ def reduced(
         "security": _SECURITY | _oauth_uris(endpoints),
         "resource": resources,
     }
-    if any(resource["type"] == "Patient" for resource in resources):
-        rest["compartment"] = [COMPARTMENT]
+    held = compartments_of(frozenset(str(one["type"]) for one in resources), definitions_of(version))
+    if held:
+        rest["compartment"] = held
     stated = {one.code for one in servers[0].interaction}
     whole = [{"code": code} for code in _SYSTEM_INTERACTIONS if code in stated]
     if whole:

@@ -98,7 +98,7 @@ class FhirRequest:
     id: str = ""
     version: str = ""
     compartment: str = ""
-    """The patient (`Patient/x`) whose compartment is searched."""
+    """What the compartment that is searched belongs to: `Patient/x`, `Encounter/x` …; `type` is then one of its members, or all."""
     parameters: tuple[SearchParameter, ...] = ()
     includes: tuple[SearchParameter, ...] = ()
     """`_include` and `_revinclude`, values `Source:param[:Target]`."""
@@ -150,6 +150,8 @@ class Answer:
 KICK_OFF, STATUS_OF_EXPORT, FILE_OF_EXPORT = "export", "export-status", "export-file"
 """The operations of an export."""
 
+EVERY_TYPE = "*"
+"""The type of a search in all that a compartment holds (`Patient/x/*`)."""
 MAX_PATH = 512
 """Characters; the longest path of the grammar below a base is about 260."""
 
@@ -157,7 +159,9 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9_.$*~-]+)+")
 _DOTS = re.compile(r"\.+")
 _TYPE = "[A-Z][A-Za-z]{0,63}"
 _ID = r"[A-Za-z0-9.-]{1,64}"
-_COMPARTMENT = f"/(?P<compartment>Patient/{_ID})"
+_COMPARTMENT = (
+    f"/(?P<compartment>(?:Device|Encounter|Patient|Practitioner|RelatedPerson)/{_ID})"
+)
 _INSTANCE = f"/(?P<type>{_TYPE})/(?P<id>{_ID})"
 _READERS = ("GET", "HEAD")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -185,9 +189,13 @@ SERVED = (
     _Route(Interaction.HISTORY_SYSTEM, _READERS, re.compile("/_history")),
     _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})")),
     _Route(Interaction.SEARCH_TYPE, ("POST",), re.compile(f"/(?P<type>{_TYPE})/_search")),
-    _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"{_COMPARTMENT}/(?P<type>{_TYPE})")),
     _Route(
-        Interaction.SEARCH_TYPE, ("POST",), re.compile(f"{_COMPARTMENT}/(?P<type>{_TYPE})/_search")
+        Interaction.SEARCH_TYPE, _READERS, re.compile(rf"{_COMPARTMENT}/(?P<type>{_TYPE}|\*)")
+    ),
+    _Route(
+        Interaction.SEARCH_TYPE,
+        ("POST",),
+        re.compile(f"{_COMPARTMENT}(?:/(?P<type>{_TYPE}))?/_search"),
     ),
     _Route(
         Interaction.OPERATION,
@@ -300,13 +308,15 @@ def _routed(method: str, path: str, types: frozenset[str]) -> FhirRequest:
 def _request_of(
     route: _Route, method: str, parts: Mapping[str, str], types: frozenset[str]
 ) -> FhirRequest:
-    if parts.get("type") and parts["type"] not in types:
+    if parts.get("type") and parts["type"] not in types | {EVERY_TYPE}:
         raise CallerError(Refusal.NOT_FOUND, "the resource type is unknown")
     if method not in route.methods:
         raise CallerError(Refusal.METHOD, "the method is not served on this path")
     return FhirRequest(
         route.interaction,
-        type=parts.get("type") or parts.get("group") or "",
+        type=parts.get("type")
+        or parts.get("group")
+        or (EVERY_TYPE if parts.get("compartment") else ""),
         id=parts.get("id") or "",
         compartment=parts.get("compartment") or "",
         version=parts.get("version", ""),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.definitions import Definitions, SearchParam, definitions_of
-from proxy.fhir.interaction import SearchParameter
+from proxy.fhir.interaction import EVERY_TYPE, SearchParameter
 from proxy.fhir.links import reference_of
 
 MAX_VALUES = 1000
@@ -62,9 +62,13 @@ _VALUES: Mapping[str, re.Pattern[str]] = {
 def searchable(resource_type: str, fhir_version: str) -> Mapping[str, SearchParam]:
     """Give the filters that a type may be searched by, by name; empty for an unknown type.
 
-    Only parameters whose element paths are known: what a predicate reads must be visible to be judged.
+    Only parameters whose element paths are known: what a predicate reads must be visible to be judged. All types at once
+    are searched by those that every type has (FHIR http.html#vsearch).
     """
-    params = definitions_of(fhir_version).search_params.get(resource_type, {})
+    tables = definitions_of(fhir_version).search_params
+    params = tables.get("Basic" if resource_type == EVERY_TYPE else resource_type, {})
+    if resource_type == EVERY_TYPE:
+        params = {name: one for name, one in params.items() if name in _OF_EVERY_RESOURCE}
     return MappingProxyType({name: p for name, p in params.items() if _is_plain(p)})
 
 

@@ -15,11 +15,12 @@ from proxy.errors import CallerError, Refusal
 from proxy.fhir import negotiation, query
 from proxy.fhir.chains import MAX_SEARCHES, Reading, is_chain, link_of, searches_of
 from proxy.fhir.composed import Reading as Composed
-from proxy.fhir.composed import pairs_in, require_complete, with_argument
+from proxy.fhir.composed import pairs_in, require_complete, with_argument, with_types
 from proxy.fhir.dates import INSTANT
 from proxy.fhir.definitions import Definitions, SearchParam
 from proxy.fhir.interaction import (
     COMPOSED,
+    EVERY_TYPE,
     FhirRequest,
     Interaction,
     RawRequest,
@@ -112,6 +113,8 @@ def _refuse_repeated(names: list[str]) -> None:
 def _with_filter(
     request: FhirRequest, key: str, value: str, definitions: Definitions, public_url: str
 ) -> FhirRequest:
+    if key == "_type" and request.type == EVERY_TYPE:
+        return with_types(request, key, value, Composed(definitions, public_url))
     if key in _INCLUDES:
         include = _include_of(request.type, key, value, definitions)
         return replace(request, includes=(*request.includes, include))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from proxy.fhir.choices import fits
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.envelope import Resource, UnreadableError
-from proxy.fhir.interaction import FhirRequest
+from proxy.fhir.interaction import EVERY_TYPE, FhirRequest
 from proxy.obligations.letter import Object, open_letter, sealed
 
 SUBSETTED: Object = {
@@ -34,7 +34,8 @@ _Keeps: TypeAlias = Callable[[str], bool]
 
 def parts(request: FhirRequest, rtype: str) -> bool:
     """Whether only a part of resources of this type is asked for; `_elements` speaks of the type that is asked for."""
-    return bool(request.summary) or (bool(request.elements) and rtype == request.type)
+    asked = request.type in (rtype, EVERY_TYPE)
+    return bool(request.summary) or (bool(request.elements) and asked)
 
 
 def opens(raw: Resource) -> bool:

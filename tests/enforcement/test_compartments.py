@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from proxy.fhir.definitions import definitions_of
 from proxy.sandbox.http import ask_of, response_of
 from tests.stage import CANARY, Json, Stage, Upstream, bundle, serving, staged, world_of
 
@@ -27,7 +29,46 @@ def observation(name: str, subject: str, *performers: str, **more: object) -> Js
 
 
 CAMILLE, INES, NOE = "Patient/camille", "Patient/ines", "Patient/noe"
+RESTRICTED = {"extension": [{
+    "url": "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",
+    "valueCoding": {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"},
+}]}  # fmt: skip
+FLAGGED = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PROCESSINLINELABEL"}]}  # fmt: skip
+VERY = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}]}  # fmt: skip
+VISIT, OTHER_VISIT = "Encounter/c-visit", "Encounter/c-hidden"
+DOCTOR = "Practitioner/dr-petit"
+
+
+def encounter(reference: str, **more: object) -> Json:
+    rtype, _, rid = reference.partition("/")
+    return {"resourceType": rtype, "id": rid, "status": "finished", "class": {"code": "AMB"}, "subject": {"reference": CAMILLE}, **more}  # fmt: skip
+
+
 EXTRA = [
+    encounter(VISIT),
+    encounter(OTHER_VISIT, meta=VERY),
+    observation("c-in-visit", CAMILLE, encounter={"reference": VISIT}),
+    observation("c-in-hidden", CAMILLE, encounter={"reference": OTHER_VISIT}),
+    observation("c-in-nothing", CAMILLE, encounter={"reference": "Encounter/c-no-such"}),
+    {
+        "resourceType": "DocumentReference",
+        "id": "c-in-both",
+        "status": "current",
+        "subject": {"reference": CAMILLE},
+        "content": [{"attachment": {"title": "t"}}],
+        "context": {"encounter": [{"reference": OTHER_VISIT}, {"reference": VISIT}]},
+    },
+    encounter("Encounter/c-by-two", participant=[{"individual": {"reference": DOCTOR}}]),
+    {
+        "resourceType": "ServiceRequest",
+        "id": "c-cut",
+        "meta": FLAGGED,
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": CAMILLE},
+        "performer": [{"reference": DOCTOR, **RESTRICTED}],
+        "requester": {"reference": DOCTOR},
+    },
     observation("c-both", CAMILLE, CAMILLE),
     observation("c-of-ines", INES, CAMILLE),
     observation("c-of-noe", NOE, CAMILLE, code={"text": CANARY + "noe"}),
@@ -51,7 +92,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
         yield Scene(stage, upstream)
 
 
-async def pages(stage: Stage, target: str, who: str = PHYSICIAN) -> list[str]:
+async def pages(stage: Stage, target: str, who: Any = PHYSICIAN) -> list[str]:
     at: str | None = target
     found: list[str] = []
     while at:
@@ -129,3 +170,141 @@ async def test_a_page_link_leads_on_in_its_own_compartment_only(scene: Scene) ->
     for path in ("Patient/ines/Observation", "Observation", "Patient/camille/Condition"):
         other = reply.next.replace("Patient/camille/Observation", path)
         assert (await scene.stage.ask(other, PHYSICIAN)).status == 404
+
+
+MEMBERS = definitions_of("4.0.1").compartments
+
+
+@pytest.mark.parametrize("owner", [CAMILLE, VISIT, "Practitioner/dr-martin"])
+async def test_all_types_at_once_are_the_searches_of_each(scene: Scene, owner: str) -> None:
+    rtype = owner.partition("/")[0]
+    apart = []
+    for member in sorted({rtype, *MEMBERS[rtype]}):
+        reply = await scene.stage.ask(f"{owner}/{member}?_count=1000", PHYSICIAN)
+        apart += reply.ids if reply.status == 200 else []
+        assert reply.status in (200, 403)
+    assert owner in apart
+    assert len(apart) >= 3
+    for count in (1, 7, 1000):
+        assert await pages(scene.stage, f"{owner}/*?_count={count}") == apart
+
+
+async def test_types_that_no_scope_covers_are_left_out_and_not_asked_for(scene: Scene) -> None:
+    who = {"like": PHYSICIAN, "scope": "user/Condition.rs"}
+    scene.upstream.calls.clear()
+    found = await pages(scene.stage, f"{CAMILLE}/*", who)
+    assert found == await pages(scene.stage, f"{CAMILLE}/Condition", who) != []
+    asked = {call.target.partition("?")[0] for call in scene.upstream.calls}
+    assert "/fhir/Condition" in asked
+    assert "/fhir/Observation" not in asked
+
+
+@pytest.mark.parametrize(
+    ("scope", "target"),
+    [
+        ("user/Medication.rs", f"{CAMILLE}/*"),
+        ("user/Patient.rs", f"{VISIT}/*"),
+        ("user/Condition.rs", f"{CAMILLE}/*?_type=Observation"),
+        ("user/Condition.r", f"{CAMILLE}/*"),
+        ("user/Condition.rs", f"{VISIT}/Observation"),
+    ],
+)
+async def test_where_no_type_is_covered_nothing_is_answered(
+    scene: Scene, scope: str, target: str
+) -> None:
+    reply = await scene.stage.ask(target, {"like": PHYSICIAN, "scope": scope})
+    assert reply.status == 403
+
+
+async def test_some_types_are_named(scene: Scene) -> None:
+    found = await pages(scene.stage, f"{CAMILLE}/*?_type=Condition,Encounter&_type=Patient")
+    assert {one.partition("/")[0] for one in found} == {"Condition", "Encounter", "Patient"}
+
+
+async def test_what_every_type_has_filters_all_of_them(scene: Scene) -> None:
+    found = await pages(scene.stage, f"{CAMILLE}/*?_id=camille,c-both,camille-migraine")
+    assert found == ["Condition/camille-migraine", "Observation/c-both", CAMILLE]
+    assert await pages(scene.stage, f"{CAMILLE}/*?_lastUpdated=lt1990") == []
+    counted = await scene.stage.ask(f"{CAMILLE}/*?_summary=count", PHYSICIAN)
+    assert counted.json["total"] == len(await pages(scene.stage, f"{CAMILLE}/*"))
+    total = await scene.stage.ask(f"{CAMILLE}/*?_total=accurate&_count=1", PHYSICIAN)
+    assert total.json["total"] == counted.json["total"]
+    parts = await scene.stage.ask(f"{CAMILLE}/*?_elements=id&_count=5", PHYSICIAN)
+    assert all("SUBSETTED" in str(one["resource"]["meta"]) for one in parts.json["entry"])
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["code=x", "_sort=_id", "_include=Observation:subject", "_revinclude=Provenance:target", "_type=Medication",
+     "_type=Nothing", "_security=V", "_tag=x", "_has:Observation:patient:code=x", "patient=camille", "_elements=Patient.name"],
+)  # fmt: skip
+async def test_what_not_every_type_has_is_refused_by_its_shape(scene: Scene, query: str) -> None:
+    scene.upstream.calls.clear()
+    reply = await scene.stage.ask(f"{CAMILLE}/*?{query}", PHYSICIAN)
+    assert reply.status == 400
+    assert scene.upstream.calls == []
+
+
+async def test_what_may_be_redacted_in_one_of_the_types_is_not_searched(scene: Scene) -> None:
+    nurse = "care-team-nurse"
+    every = await scene.stage.ask(f"{CAMILLE}/*?_lastUpdated=gt2020", nurse)
+    some = await scene.stage.ask(f"{CAMILLE}/*?_lastUpdated=gt2020&_type=Condition", nurse)
+    assert (every.status, some.status) == (400, 200)
+
+
+async def test_a_posted_search_of_all_types_is_the_same(scene: Scene) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    target, body = f"{CAMILLE}/_search", b"_type=Condition&_count=1"
+    posted = await scene.stage.ask(target, PHYSICIAN, "POST", form, body)
+    got = await scene.stage.ask(f"{CAMILLE}/*?_type=Condition&_count=1", PHYSICIAN)
+    assert (posted.status, posted.ids) == (200, got.ids)
+    assert posted.next
+    following = await scene.stage.ask(posted.next, PHYSICIAN)
+    assert following.ids == ["Condition/camille-migraine"]
+
+
+async def test_an_encounter_holds_what_refers_to_it(scene: Scene) -> None:
+    assert await pages(scene.stage, f"{VISIT}/Observation") == ["Observation/c-in-visit"]
+    assert await pages(scene.stage, f"{VISIT}/*") == [
+        "DocumentReference/c-in-both", VISIT, "Observation/c-in-visit",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("member", ["Observation", "DocumentReference", "Encounter", "*"])
+async def test_the_compartment_of_what_is_hidden_is_that_of_what_is_not_there(
+    scene: Scene, member: str
+) -> None:
+    hidden = await scene.stage.ask(f"{OTHER_VISIT}/{member}", PHYSICIAN)
+    absent = await scene.stage.ask(f"Encounter/c-no-such/{member}", PHYSICIAN)
+    assert hidden.status == absent.status == 200
+    assert hidden.ids == absent.ids == []
+    assert hidden.body.replace(b"c-hidden", b"") == absent.body.replace(b"c-no-such", b"")
+
+
+async def test_what_is_in_it_by_two_parameters_is_given_once(scene: Scene) -> None:
+    found = await pages(scene.stage, f"{DOCTOR}/Encounter?_count=1")
+    assert "Encounter/c-by-two" in found
+    assert len(found) == len(set(found))
+
+
+async def test_what_a_cut_hides_of_one_parameter_another_gives(scene: Scene) -> None:
+    """As in a world in which what is cut out had never been written."""
+    reply = await scene.stage.ask(f"{DOCTOR}/ServiceRequest", PHYSICIAN)
+    assert reply.ids == ["ServiceRequest/c-cut"]
+    assert "performer" not in reply.json["entry"][0]["resource"]
+    assert await pages(scene.stage, f"ServiceRequest?performer={DOCTOR}") == []
+
+
+async def test_upstream_is_asked_for_the_types_of_other_compartments_too(scene: Scene) -> None:
+    scene.upstream.calls.clear()
+    await scene.stage.ask(f"{VISIT}/*?_type=Observation,Encounter&_id=c-visit", PHYSICIAN)
+    asked = [call.target for call in scene.upstream.calls if "/fhir/" in call.target]
+    assert [one for one in asked if "_count=100" in one] == [
+        "/fhir/Encounter?_id=c-visit&_count=100",
+        "/fhir/Observation?_id=c-visit&encounter=Encounter/c-visit&_count=100",
+    ]
+
+
+async def test_a_filter_that_leaves_out_the_owner_leaves_it_out(scene: Scene) -> None:
+    assert await pages(scene.stage, f"{VISIT}/Encounter?_id=other") == []
+    assert await pages(scene.stage, f"{VISIT}/Encounter?_id=other,c-visit&_id=c-visit") == [VISIT]

@@ -59,7 +59,8 @@ def legs_of(searches: Sequence[Found]) -> list[Leg]:
         earlier = {one for search in searches[:number] for page in search for one in page}
         return lambda one: int(bytes(one)) not in earlier
 
-    return [Leg(f"s{n}", sorted_by(f"s{n}"), keeps(n)) for n in range(len(searches))]
+    names = [f"s{n}" for n in range(len(searches))]
+    return [Leg(one, sorted_by(one), keeps(n), one) for n, one in enumerate(names)]
 
 
 def expected(searches: Sequence[Found]) -> list[str]:
@@ -136,11 +137,19 @@ async def test_what_is_included_is_no_match_that_could_belong_elsewhere() -> Non
 
     legs = legs_of([[[1]], [[1]]])
     union = united(Including([[[1]], [[1]]]).source(), legs)
-    frame, _ = await union.fetch("s1?_leg=1")
+    frame, _ = await union.fetch("s1?_leg=s1")
     assert len(frame.entry) == 1
 
 
-@pytest.mark.parametrize("at", ["s0", "s0?_leg=2", "s0?_leg=", "s0?_leg=x", "", "s0?_leg=99999"])
+async def test_a_place_is_in_the_same_search_whichever_others_there_are() -> None:
+    searches: list[Found] = [[[1]], [[2]], [[3], [4]]]
+    _, *later = legs_of(searches)
+    for legs in (legs_of(searches), later, later[1:]):
+        found = visible(Position("s2?page=1&_leg=s2"), united(Server(searches).source(), legs))
+        assert [one.key async for one in found] == ["4"]
+
+
+@pytest.mark.parametrize("at", ["s0", "s0?_leg=2", "s0?_leg=", "s0?_leg=x", "", "s0?_leg=s2"])
 async def test_a_place_outside_the_union_is_refused(at: str) -> None:
     legs = legs_of([[[1]], [[2]]])
     with pytest.raises(UpstreamError):

@@ -53,6 +53,15 @@ SERVED = [
         "/Patient/P1/Observation",
         FhirRequest(Interaction.SEARCH_TYPE, "Observation", compartment="Patient/P1"),
     ),
+    ("/Patient/P1/*", FhirRequest(Interaction.SEARCH_TYPE, "*", compartment="Patient/P1")),
+    *(
+        (
+            f"/{owner}/P1/{rtype}",
+            FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment=f"{owner}/P1"),
+        )
+        for owner in ("Device", "Encounter", "Practitioner", "RelatedPerson")
+        for rtype in ("Observation", "*", owner)
+    ),
     ("/Observation?code=x", FhirRequest(Interaction.SEARCH_TYPE, "Observation")),
 ]
 
@@ -78,6 +87,15 @@ def test_a_posted_search_is_a_search() -> None:
     found = understood(raw("POST", "/fhir/Observation/_search", headers=FORM, body=b"code=x"))
 
     assert found == FhirRequest(Interaction.SEARCH_TYPE, "Observation")
+
+
+@pytest.mark.parametrize(
+    ("path", "rtype"), [("Observation/_search", "Observation"), ("_search", "*")]
+)
+def test_a_posted_search_in_a_compartment_is_one(path: str, rtype: str) -> None:
+    found = understood(raw("POST", f"/fhir/Encounter/E1/{path}", headers=FORM, body=b"_id=x"))
+
+    assert found == FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment="Encounter/E1")
 
 
 @pytest.mark.parametrize("base", ["", "/"])
@@ -136,7 +154,7 @@ NOT_SUPPORTED = [
     ("GET", "/Observation/O1/$lastn"), ("GET", "/$lastn"), ("POST", "/Composition/C1/$document"),
     ("GET", "/$docref"), ("GET", "/DocumentReference/D1/$docref"), ("GET", "/Patient/$docref"), ("GET", "/Observation/$LASTN"),
     ("GET", "/Patient/P1/$EVERYTHING"), ("POST", "/Patient/P1/_history/2/$meta-add"),
-    ("GET", "/Patient/P1/*"), ("GET", "/Practitioner/P1/Observation"), ("POST", "/Encounter/P1/Observation/_search"),
+    ("GET", "/Organization/P1/*"), ("GET", "/Group/P1/Observation"), ("POST", "/Location/P1/Observation/_search"), ("GET", "/List/$find"),
 ]  # fmt: skip
 
 
