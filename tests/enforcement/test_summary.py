@@ -51,7 +51,7 @@ EXTRA = [
     about("Condition", "s-markup", code={"text": "<script>alert('x')</script> & more"}),
     about("MedicationStatement", "s-statement", status="active", medicationReference={"reference": "Medication/s-medication"}),
     about("MedicationRequest", "s-request", status="active", intent="order", medicationReference={"reference": "Medication/s-secret"}),
-    about("Procedure", "s-procedure", status="completed", code={"text": "Appendectomy"}, performer=[{"actor": {"reference": "Practitioner/dr-vernay"}}]),
+    about("Procedure", "s-procedure", status="completed", code={"text": "Appendectomy"}, reasonReference=[{"reference": "Condition/s-hidden"}], performer=[{"actor": {"reference": "Practitioner/dr-vernay"}}]),
     about("DeviceUseStatement", "s-device", status="active", device={"reference": "Device/s-stent"}),
     about("Observation", "s-smoking", status="final", code=coded("72166-2"), valueCodeableConcept={"text": "Never smoked"}),
     about("Observation", "s-vital", status="final", code={"text": "pulse"}, category=[coded("vital-signs")]),
@@ -121,7 +121,7 @@ async def test_it_is_a_valid_document(scene: Scene, who: str) -> None:
         assert bool(section.get("entry")) != bool(section.get("emptyReason"))
 
 
-PRUNED = {"MedicationRequest/s-request"}
+PRUNED = {"Procedure/s-procedure"}
 """What refers to something hidden."""
 
 
