@@ -6,7 +6,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.enforcement.hearing import Hearing
-from proxy.enforcement.references import found_by_astray, searches_references, settled
+from proxy.enforcement.references import (
+    found_by_astray,
+    is_delicate,
+    less_absences,
+    searches_references,
+    settled,
+)
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.bundle import (
     NO_RESOURCE,
@@ -43,7 +49,10 @@ class Tie(NamedTuple):
 def target_of(hearing: Hearing, request: FhirRequest, count: int) -> str:
     """What upstream is asked: no more than the caller's scopes cover, and nothing that is done here."""
     house = hearing.house
-    limited = narrow(request, hearing.case, house.definitions, house.public_url)
+    here = replace(hearing, request=request)
+    limited = narrow(
+        less_absences(here, request), hearing.case, house.definitions, house.public_url
+    )
     return relative_url(replace(for_upstream(limited), count=count))
 
 
@@ -94,16 +103,18 @@ def _mode(entry: FrameEntry) -> str:
 async def _with_astray(
     hearing: Hearing, judged: Sequence[Judged], ties: tuple[Tie, ...]
 ) -> list[tuple[Judged, bool]]:
-    """Of a search by references: each with those that lead nowhere for the caller, and whether it was found by one."""
-    if not searches_references(hearing, ties):
-        return [(one, False) for one in judged]
-    known = iter(await settled(hearing, [one for one in judged if one.permitted]))
-    pairs = [(one, next(known) if one.permitted else None) for one in judged]
+    """Each with the references in it that lead nowhere for the caller, and whether it was found by one, as far as that may matter.
+
+    It matters to a search by references, and of what would be withheld for them: whatever is counted, or takes a place on a page, shows.
+    """
+    by_references = searches_references(hearing, ties)
+    looked = [one for one in judged if one.permitted and (by_references or is_delicate(one))]
+    known = iter(await settled(hearing, looked) if looked else ())
+    ours = {id(one) for one in looked}
+    told = [(one, next(known) if id(one) in ours else None) for one in judged]
     return [
-        (one, False)
-        if told is None
-        else (one._replace(astray=told.astray), found_by_astray(hearing, told, ties))
-        for one, told in pairs
+        (one, False) if other is None else (other, found_by_astray(hearing, other, ties))
+        for one, other in told
     ]
 
 

@@ -16,10 +16,12 @@ from proxy.enforcement.house import nobody
 from proxy.facts.lookup import CHUNK
 from proxy.fhir.content import may_hide
 from proxy.fhir.envelope import UNTOLD, Envelope, Resource
-from proxy.fhir.interaction import Interaction
+from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
+from proxy.fhir.parameters import targets_of
 from proxy.fhir.pointers import pointed_at, references_in
 from proxy.obligations.disclose import ILLEGIBLE, Judged
-from proxy.obligations.includes import references_of
+from proxy.obligations.includes import references_of, refers
+from proxy.obligations.letter import may_be_deep
 from proxy.obligations.subset import opens
 
 _NONE: frozenset[str] = frozenset()
@@ -151,6 +153,11 @@ async def _read(reading: Hearing, bodies: list[Resource]) -> Mapping[str, frozen
     }
 
 
+def is_delicate(one: Judged) -> bool:
+    """Whether it would be withheld for a reference in it: what holds others, and what is nested deeper than letters are opened."""
+    return one.envelope is not None and (bool(one.envelope.inside) or may_be_deep(bytes(one.raw)))
+
+
 def _held(inside: Iterable[Envelope]) -> Iterator[str]:
     """What stands in a Bundle, at any depth: a reference in it leads there first (FHIR bundle.html#references)."""
     for one in inside:
@@ -177,11 +184,13 @@ def _type_of(reference: str) -> str:
 class Read(NamedTuple):
     """References that a search reads in a resource: where they stand, and which of them it asks for.
 
-    `None`: whether a resource is found, or where, depends on every one that stands there (`:missing`, `_sort`).
+    `None`: whether a resource is found, or where, depends on every one that stands there (`_sort`). `missing`: the value of that
+    modifier, where it is answered from what the caller sees.
     """
 
     paths: tuple[str, ...]
     asked: frozenset[str] | None
+    missing: str = ""
 
 
 Ties = Iterable[tuple[tuple[str, ...], frozenset[str]]]
@@ -201,18 +210,21 @@ def found_by_astray(hearing: Hearing, judged: Judged, ties: Ties) -> bool:
     """
     if not judged.permitted:
         return True
-    if not judged.astray:
-        return False
     return any(_is_astray(hearing, judged, read) for read in _reads(hearing, ties))
 
 
 def _is_astray(hearing: Hearing, judged: Judged, read: Read) -> bool:
-    normal = hearing.reader.normal
-    there = frozenset(references_of(bytes(judged.raw), read.paths, normal))
-    astray = frozenset(map(normal, judged.astray or ()))
-    if astray.isdisjoint(there):
+    if read.missing:
+        there = refers(bytes(judged.raw), read.paths, judged.astray or _NONE)
+        return there is (read.missing == "true")
+    if not judged.astray:
         return False
-    return read.asked is None or read.asked.isdisjoint(there - astray)
+    normal = hearing.reader.normal
+    found = frozenset(references_of(bytes(judged.raw), read.paths, normal))
+    astray = frozenset(map(normal, judged.astray))
+    if astray.isdisjoint(found):
+        return False
+    return read.asked is None or read.asked.isdisjoint(found - astray)
 
 
 def shown_references(hearing: Hearing, judged: Judged, paths: tuple[str, ...]) -> frozenset[str]:
@@ -224,15 +236,43 @@ def shown_references(hearing: Hearing, judged: Judged, paths: tuple[str, ...]) -
 
 def _reads(hearing: Hearing, ties: Ties) -> Iterator[Read]:
     request = hearing.request
-    asked: list[tuple[str, frozenset[str] | None]] = [
-        (one.name, None if one.modifier else frozenset(one.values)) for one in request.parameters
-    ]
-    asked += [(one.removeprefix("-"), None) for one in request.sort]
-    for name, values in asked:
-        paths = _reference_paths(hearing, name)
+    for one in request.parameters:
+        paths = _reference_paths(hearing, one.name)
+        if paths and is_view_asked(hearing, one):
+            yield Read(paths, None, one.values[0])
+        elif paths:
+            yield Read(paths, None if one.modifier else frozenset(one.values))
+    for key in request.sort:
+        paths = _reference_paths(hearing, key.removeprefix("-"))
         if paths:
-            yield Read(paths, values)
+            yield Read(paths, None)
     yield from (Read(paths, references) for paths, references in ties if paths)
+
+
+def is_view_asked(hearing: Hearing, parameter: SearchParameter) -> bool:
+    """Whether a filter asks if references stand in a resource that may be pruned: what the caller sees decides that.
+
+    Upstream finds by `:missing=true` no resource from which every reference is taken out (FHIR search.html#missing).
+    """
+    rtype, definitions = hearing.request.type, hearing.house.definitions
+    known = definitions.search_param(rtype, parameter.name)
+    if parameter.modifier != "missing" or known is None:
+        return False
+    if not _reference_paths(hearing, parameter.name):
+        return False
+    targets = targets_of(rtype, known, definitions)
+    prunes = hearing.case.compiled.policies.references != "keep"
+    return prunes and not all(is_universal(hearing.case, one) for one in targets)
+
+
+def less_absences(hearing: Hearing, request: FhirRequest) -> FhirRequest:
+    """The search without `:missing=true` of such references: upstream is asked for more, and it is answered here."""
+    left = tuple(
+        one
+        for one in request.parameters
+        if one.values != ("true",) or not is_view_asked(hearing, one)
+    )
+    return replace(request, parameters=left)
 
 
 def _reference_paths(hearing: Hearing, name: str) -> tuple[str, ...]:

@@ -105,6 +105,21 @@ def references_of(raw: bytes, paths: Iterable[str], normal: Normal) -> Iterator[
                 yield target
 
 
+def refers(raw: bytes, paths: Iterable[str], gone: frozenset[str]) -> bool:
+    """Whether a reference stands at element paths of a resource, other than those written as one of `gone`."""
+    try:
+        tree = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        raise UnreadableError("not JSON") from None
+    nodes = (node for path in paths for node in _at(tree, path.split(".")))
+    return any(
+        "identifier" in node or node.get("reference", "") not in (gone | {""})
+        if isinstance(node, dict)
+        else isinstance(node, str) and node not in gone
+        for node in nodes
+    )
+
+
 def _at(node: object, steps: list[str]) -> Iterator[object]:
     if isinstance(node, list):
         for item in node:

@@ -67,6 +67,21 @@ def open_letter(raw: bytes) -> Object:
     return tree
 
 
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+
+
+def may_be_deep(raw: bytes) -> bool:
+    """Whether a resource may be nested deeper than `MAX_DEPTH`; cheap, and never wrongly no."""
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return False
+    left = raw.translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(MAX_DEPTH // 2):  # one level of each kind at once
+        left = left.replace(b"{}", b"").replace(b"[]", b"")
+        if not left:
+            return False
+    return True
+
+
 def sealed(tree: Object) -> bytes:
     """Write the tree as JSON text, compact."""
     return codec.encode(tree)

@@ -186,6 +186,7 @@ async def test_nothing_is_found_by_a_reference_that_is_not_shown(scene: Scene) -
         led(own="a", encounter={"reference": "Encounter/e"}),
         led(own="b", encounter={"reference": "Encounter/v"}),
         led(own="c", encounter={"reference": "Encounter/none"}),
+        led(own="d"),
     )  # fmt: skip
     for search, found in {
         "encounter=Encounter/e": ["Observation/a"],
@@ -193,13 +194,50 @@ async def test_nothing_is_found_by_a_reference_that_is_not_shown(scene: Scene) -
         "encounter=Encounter/none": [],
         "encounter=Encounter/v,Encounter/e,Encounter/none": ["Observation/a"],
         "encounter:missing=false": ["Observation/a"],
-        "patient=zed": ["Observation/a", "Observation/b", "Observation/c"],
+        "encounter:missing=true": ["Observation/b", "Observation/c", "Observation/d"],
+        "encounter:missing=true&_sort=encounter": ["Observation/d"],
+        "patient=zed": ["Observation/a", "Observation/b", "Observation/c", "Observation/d"],
     }.items():
         reply = await scene.stage.ask(f"Observation?patient=zed&{search}", PHYSICIAN)
         assert reply.ids == found, search
         assert reply.json["total"] == len(found)
         counted = await scene.stage.ask(f"Observation?patient=zed&{search}&_summary=count", PHYSICIAN)  # fmt: skip
         assert counted.json["total"] == len(found)
+
+
+async def test_what_is_missing_is_told_by_what_is_shown(scene: Scene) -> None:
+    """Of several references some may be pruned; an identifier stands, a display alone does not."""
+    shown, hidden = {"reference": "Procedure/e"}, {"reference": "Procedure/v"}
+    scene.holding(
+        about("Procedure", "e", status="completed"), about("Procedure", "v", status="completed", meta=V),
+        led(own="both", partOf=[shown, hidden]), led(own="hidden", partOf=[hidden, hidden]), led(own="none"),
+        led(own="named", partOf=[{"identifier": {"value": "1"}}]), led(own="said", partOf=[{"display": "x"}]),
+    )  # fmt: skip
+    for value, found in {
+        "true": ["Observation/hidden", "Observation/none", "Observation/said"],
+        "false": ["Observation/both", "Observation/named"],
+    }.items():
+        for paged in ("", "&_count=1&_total=accurate"):
+            target: str | None = f"Observation?patient=zed&part-of:missing={value}{paged}"
+            ids: list[str] = []
+            while target:
+                reply = await scene.stage.ask(target, PHYSICIAN)
+                assert reply.json["total"] == len(found), (paged, reply.ids)
+                ids, target = ids + reply.ids, reply.next
+            assert ids == found, value
+    asked = [one.target for one in scene.upstream.calls if "part-of" in one.target]
+    assert not any("missing=true" in one for one in asked)
+    assert asked
+    chained = await scene.stage.ask("Patient?_id=zed&_has:Observation:patient:part-of:missing=true", PHYSICIAN)  # fmt: skip
+    assert chained.ids == ["Patient/zed"]
+
+
+async def test_where_nothing_can_be_pruned_upstream_is_asked_what_is_missing(scene: Scene) -> None:
+    scene.holding(about("Condition", "c"), about("Condition", "d", recorder={"reference": "Practitioner/none"}))  # fmt: skip
+    reply = await scene.stage.ask("Condition?patient=zed&subject:missing=true", PHYSICIAN)
+    assert reply.ids == []
+    await scene.stage.ask("Patient?organization:missing=true&_id=zed", PHYSICIAN)
+    assert any("organization:missing=true" in call.target for call in scene.upstream.calls)
 
 
 _KINDS = ("Encounter", "Condition", "Procedure", "Goal")

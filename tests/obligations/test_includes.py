@@ -8,7 +8,7 @@ from proxy.fhir.envelope import UnreadableError
 from proxy.fhir.interaction import SearchParameter
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.disclose import Judged
-from proxy.obligations.includes import references_of, related
+from proxy.obligations.includes import references_of, refers, related
 from tests.obligations.cases import DEFINITIONS
 
 READER = EnvelopeReader(DEFINITIONS.resource_types, ("http://here/fhir",), Wanted())
@@ -79,3 +79,12 @@ def test_references_are_found_through_lists_and_only_our_own() -> None:
     assert list(references_of(raw, ["a.b.reference.x", "d"], READER.normal)) == []
     with pytest.raises(UnreadableError):
         list(references_of(b"{", ["a"], READER.normal))
+
+
+def test_a_reference_stands_that_is_not_gone() -> None:
+    raw = orjson.dumps({"a": [to("Patient/1"), to("Patient/2")], "b": {"display": "x"}, "c": {"identifier": {}}, "d": "Patient/1", "e": []})  # fmt: skip
+    rows = [("a", {"Patient/1"}, True), ("a", {"Patient/1", "Patient/2"}, False), ("b", set[str](), False), ("c", {"Patient/1"}, True), ("d", set[str](), True), ("d", {"Patient/1"}, False), ("e", set[str](), False), ("f", set[str](), False)]  # fmt: skip
+    for path, gone, stands in rows:
+        assert refers(raw, [path], frozenset(gone)) is stands, path
+    with pytest.raises(UnreadableError):
+        refers(b"{", ["a"], frozenset())

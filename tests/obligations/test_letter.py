@@ -4,13 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.fhir.envelope import UnreadableError
 from proxy.obligations.letter import (
+    MAX_DEPTH,
     Place,
     Slot,
     each,
     inside,
     is_mandatory,
     masked,
+    may_be_deep,
     open_letter,
     rewritten,
     sealed,
@@ -86,3 +89,23 @@ def test_values_and_twins_stay_paired(
 
 def test_what_is_absent_is_not_masked() -> None:
     assert masked(Slot("a"), Place("Patient", ("a",))) == Slot("a")
+
+
+def nested(kinds: str) -> bytes:
+    """Objects and lists inside each other, `o` and `l`, from the outside in."""
+    opened = "".join('{"a":' if one == "o" else "[" for one in kinds)
+    return (opened + "1" + "".join("}" if one == "o" else "]" for one in reversed(kinds))).encode()
+
+
+@given(st.text("ol", min_size=MAX_DEPTH - 8, max_size=MAX_DEPTH + 8), st.sampled_from(["", "{", "]}"]))  # fmt: skip
+def test_what_is_too_deep_is_never_taken_for_shallow(kinds: str, said: str) -> None:
+    raw = b'{"resourceType":"Basic","t":"%b","x":%b}' % (said.encode(), nested(kinds))
+    try:
+        open_letter(raw)
+    except UnreadableError:
+        assert may_be_deep(raw)
+
+
+def test_what_is_large_and_shallow_is_not_taken_for_deep() -> None:
+    assert not may_be_deep(b'{"a":[' + b",".join([b'{"b":[{"c":{}}]}'] * 500) + b"]}")
+    assert not may_be_deep(b'{"a":1}')
