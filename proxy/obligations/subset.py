@@ -33,9 +33,12 @@ _Keeps: TypeAlias = Callable[[str], bool]
 
 
 def parts(request: FhirRequest, rtype: str) -> bool:
-    """Whether only a part of resources of this type is asked for; `_elements` speaks of the type that is asked for."""
+    """Whether only a part of resources of this type is asked for; `_elements` speaks of the type that is asked for.
+
+    Who counts them asks for no part: a resource of which none could be cut counts like any other.
+    """
     asked = request.type in (rtype, EVERY_TYPE)
-    return bool(request.summary) or (bool(request.elements) and asked)
+    return request.summary not in ("", "count") or (bool(request.elements) and asked)
 
 
 def opens(raw: Resource) -> bool:
