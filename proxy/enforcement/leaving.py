@@ -1,7 +1,6 @@
 """A page as it leaves: its Bundle built anew, sealed links, labels and warnings (https://hl7.org/fhir/R4/http.html#paging)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from proxy.decision.model import Decision
 from proxy.enforcement.hearing import Hearing
@@ -18,11 +17,8 @@ from proxy.fhir.search import canonical_query
 from proxy.fhir.warning import header_of, outcome_of
 from proxy.obligations.cursor import UNTOLD_TOTAL, Cursor, binding_of, seal
 from proxy.obligations.disclose import Judged
-from proxy.obligations.pages import Candidate, Page, Position, Source, collect
-
-LONGEST_LINK = 1500
-"""Characters of a link of upstream that is sealed into a link of ours; a server that writes the query into its links makes longer
-ones of a chain that leads to much."""
+from proxy.obligations.pages import Candidate, Page, Source, collect
+from proxy.obligations.places import Place
 
 
 def room(hearing: Hearing) -> int:
@@ -33,12 +29,8 @@ def room(hearing: Hearing) -> int:
 
 async def page_of(hearing: Hearing, first: str, source: Source) -> Page:
     """The page that the request asks for: the first one, or the one that its page link leads to."""
-    start = hearing.start
-    if start is not None and start.target:
-        return await collect(Position(start.target, start.skip), room(hearing), source)
-    given = start.skip if start else 0
-    page = await collect(Position(first), given + room(hearing), source)
-    return replace(page, matches=page.matches[given:])
+    place = hearing.start.place if hearing.start else Place()
+    return await collect(source.position(first, place), room(hearing), source)
 
 
 async def bundle(
@@ -57,7 +49,7 @@ async def bundle(
         public_url=hearing.house.public_url,
         links=_links(hearing, page, total),
         total=total,
-        labels=_marks([one.judged.decision for one in shown if one.judged.decision]),
+        labels=marks([one.judged.decision for one in shown if one.judged.decision]),
     )
     return answer(body, {"x-intermediary": hearing.house.public_url, **header})
 
@@ -72,7 +64,7 @@ async def _settled(hearing: Hearing, shown: Sequence[Candidate]) -> list[Candida
     return [one._replace(judged=judged) for one, judged in pairs if judged.permitted]
 
 
-def _marks(decisions: Sequence[Decision]) -> frozenset[Coding]:
+def marks(decisions: Sequence[Decision]) -> frozenset[Coding]:
     """The labels of what holds these resources: the highest confidentiality, and what goes on binding the recipient."""
     highest = high_water_mark(one.confidentiality for one in decisions)
     return frozenset(highest).union(*(one.obligations.binds for one in decisions))
@@ -123,21 +115,13 @@ def _links(hearing: Hearing, page: Page, total: int | None) -> list[tuple[str, s
         links.append(
             (
                 "next",
-                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, _beginning(hearing, page, page.following), total)}",
+                f"{public_url}/{path_of(hearing.request)}?_page={_sealed(hearing, page, page.following.place, total)}",
             )
         )
     return links
 
 
-def _beginning(hearing: Hearing, page: Page, following: Position) -> Position:
-    """Where the next page begins: at upstream's link; or, where that is too long for a URL, after what was given so far."""
-    start = hearing.start
-    if len(following.target) <= LONGEST_LINK or (start is not None and start.target):
-        return following
-    return Position("", (start.skip if start else 0) + len(page.matches))
-
-
-def _sealed(hearing: Hearing, page: Page, following: Position, total: int | None) -> str:
+def _sealed(hearing: Hearing, page: Page, place: Place, total: int | None) -> str:
     """The link to what follows. INVARIANT: it does not outlive a break-glass grant that a page so far needed."""
     house, request = hearing.house, hearing.request
     needed = _grants_of(page).union(hearing.record.used)
@@ -145,8 +129,7 @@ def _sealed(hearing: Hearing, page: Page, following: Position, total: int | None
     cursor = Cursor(
         binding=binding_of(hearing.case.principal, hearing.case.compiled.policies.digest),
         expires=hearing.now + house.paging.ttl_s,
-        target=following.target,
-        skip=following.skip,
+        place=place,
         path=path_of(request),
         query=encode_query(canonical_query(request)),
         grants=tuple(sorted(held.union(hearing.start.grants if hearing.start else ()))),

@@ -20,6 +20,8 @@ _ABSOLUTE = re.compile(
 )
 _PATH = re.compile(r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9._~$-]+)*/?")
 _QUERY = re.compile(r"[\x21\x24-\x5b\x5d-\x7e]*")
+_AT_A_ROW = re.compile(r"[?&]_getpagesoffset=[0-9]+(?=&|\Z)")
+_COUNT = re.compile(r"(?<=[?&])_count=([0-9]{1,6})(?=&|\Z)")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -89,6 +91,17 @@ def page_of(url: str, upstream_base: str) -> str | None:
         return None
     path, _, query = rest.partition("?")
     return rest if _PATH.fullmatch(path) and _QUERY.fullmatch(query) else None
+
+
+def widened(target: str, most: int) -> str:
+    """Give a page link for twice as many rows, `most` at most, where it says at which row its page begins, as HAPI FHIR's do.
+
+    What a page link means is the server's own (http.html#paging): where it counts pages, or is a token, it stays as it is.
+    """
+    counts = _COUNT.findall(target)
+    if not _AT_A_ROW.search(target) or len(counts) != 1:
+        return target
+    return _COUNT.sub(f"_count={max(int(counts[0]), min(most, 2 * int(counts[0])))}", target)
 
 
 def _joined(url: str, base: _Url | None) -> _Url | None:

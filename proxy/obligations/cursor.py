@@ -1,6 +1,6 @@
-"""Sealed page links: where to go on upstream, encrypted and bound to the caller (T-11, T-12, T-13).
+"""Sealed page links: where a page begins, encrypted and bound to the caller (T-11, T-12, T-13).
 
-A cursor holds an upstream page link, which never leaves in the clear, and the request it continues. It opens only for the
+A cursor holds a place, with an upstream page link, which never leaves in the clear, and the request it continues. It opens only for the
 same caller and the same policies, until it expires; whoever opens it is judged anew. AES-256-GCM; any replica with the
 key can open it (architecture §6).
 """
@@ -11,29 +11,31 @@ import msgspec
 
 from proxy.errors import CallerError, Refusal
 from proxy.identity.principal import Principal
+from proxy.obligations.places import MARK_BYTES, REMEMBERED, Place
 from proxy.obligations.seal import opened, sealed
 
 _BLOCK = 256
-_ROOM = 512
-"""Bytes that every link of upstream is given; a longer one gets a multiple."""
+_ROOMS = ((128, 512), (1024, 1024))
+"""Bytes that a link of upstream is given, by the length of the query up to which it is so; beside a longer one none has room."""
 _LENGTH_BYTES = 5
 """What msgpack needs at most to say how long a text is."""
 _WIDEST = 2**63 - 1
+_FULL = Place(
+    *(bytes(MARK_BYTES),) * 2, _WIDEST, bytes(MARK_BYTES), (bytes(MARK_BYTES),) * REMEMBERED
+)
 UNTOLD_TOTAL = -1
 """Stands for a total that was not counted."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page begins: upstream `target`, `skip` matches of it already given, and the request it belongs to.
+    """Where a page begins, and the request it belongs to.
 
-    An empty `target` is the search from its beginning, of which `skip` visible matches were given. `query` is the request's
-    canonical query; `expires` in seconds since the epoch.
+    `query` is the request's canonical query; `expires` in seconds since the epoch.
     """
 
     binding: str
     expires: float
-    target: str
-    skip: int
+    place: Place
     path: str
     query: str
     grants: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 _DECODER = msgspec.msgpack.Decoder(Cursor)
-_PURPOSE = b"fhir-consent-proxy page link v2"
+_PURPOSE = b"fhir-consent-proxy page link v3"
 
 
 def key_of(secret: bytes) -> bytes:
@@ -66,13 +68,20 @@ def binding_of(principal: Principal, digest: str) -> str:
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
+def room_of(query: str) -> int:
+    """Bytes that a link of upstream may have beside a query; one that is longer is left out, and the search read from its beginning."""
+    return next((room for length, room in _ROOMS if len(query) <= length), 0)
+
+
 def seal(cursor: Cursor, key: bytes, nonce: bytes) -> str:
-    """The cursor as URL-safe text. The nonce must be new for every call."""
+    """The cursor as URL-safe text, without a hint that has no room. The nonce must be new for every call."""
+    room = room_of(cursor.query)
+    if len(cursor.place.hint.encode()) > room:
+        cursor = msgspec.structs.replace(cursor, place=cursor.place._replace(hint=""))
     plain = msgspec.msgpack.encode(cursor)
-    # Hidden entries decide how far upstream was read, and so which link of upstream stands here and how much of it is skipped.
-    # Both are padded to more than they need, so that the length does not tell: it depends on the request alone.
-    bare = msgspec.structs.replace(cursor, skip=_WIDEST, target="")
-    room = _ROOM * max(1, -(-len(cursor.target.encode()) // _ROOM))
+    # Hidden entries decide how far upstream was read, and so which link of upstream stands here. It is padded to more than it
+    # needs, so that the length does not tell: it depends on the request alone.
+    bare = msgspec.structs.replace(cursor, place=_FULL)
     widest = len(msgspec.msgpack.encode(bare)) + _LENGTH_BYTES + room
     size = widest + 1 + -(widest + 1) % _BLOCK
     padded = (plain + b"\x80").ljust(size, b"\x00")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import OwnError
-from proxy.fhir.links import gateway_url, page_of, reference_of
+from proxy.fhir.links import gateway_url, page_of, reference_of, widened
 
 BASES = ("https://gateway.example/fhir", "http://up.internal:8090/fhir/")
 
@@ -105,3 +105,26 @@ def test_any_text_is_a_reference_and_a_page_or_neither(text: str) -> None:
 @given(st.from_regex(r"[A-Z][A-Za-z]{2,20}/[A-Za-z0-9-]{1,20}", fullmatch=True))
 def test_a_public_url_reads_back_as_its_reference(reference: str) -> None:
     assert reference_of(gateway_url(BASES[0], reference), BASES) == reference
+
+
+@pytest.mark.parametrize(
+    ("link", "wider"),
+    [
+        ("?_getpages=u&_getpagesoffset=100&_count=100", "?_getpages=u&_getpagesoffset=100&_count=200"),
+        ("?_getpages=u&_getpagesoffset=9&_count=700&_bundletype=searchset", "?_getpages=u&_getpagesoffset=9&_count=1000&_bundletype=searchset"),
+        ("?_getpages=u&_getpagesoffset=9&_count=1000", "?_getpages=u&_getpagesoffset=9&_count=1000"),
+        ("?_getpages=u&_getpagesoffset=9&_count=2000", "?_getpages=u&_getpagesoffset=9&_count=2000"),
+        ("?_getpages=u&_count=50&_getpagesoffset=9&_leg=x", "?_getpages=u&_count=100&_getpagesoffset=9&_leg=x"),
+    ],
+)  # fmt: skip
+def test_a_link_that_counts_rows_may_ask_for_more_of_them(link: str, wider: str) -> None:
+    assert widened(link, 1000) == wider
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["/Observation?page=2&_count=100", "/Observation?ct=abc&_count=100", "?_getpages=u&_getpagesoffset=x&_count=100",
+     "?_getpages=u&_getpagesoffset=1", "?_getpages=u&_getpagesoffset=1&_count=1&_count=2", "/Observation?_count=100", ""],
+)  # fmt: skip
+def test_any_other_link_stays_as_it_is(link: str) -> None:
+    assert widened(link, 1000) == link

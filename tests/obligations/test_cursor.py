@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from proxy.errors import CallerError, Refusal
 from proxy.identity.principal import Principal, PrincipalKind
 from proxy.identity.scopes import Scopes
-from proxy.obligations.cursor import Cursor, binding_of, key_of, seal, unseal
+from proxy.obligations.cursor import Cursor, binding_of, key_of, room_of, seal, unseal
+from proxy.obligations.places import MARK_BYTES, REMEMBERED, Place
 from proxy.obligations.seal import NONCE_BYTES
 
 KEY = key_of(b"a secret")
@@ -23,8 +24,7 @@ BINDING = binding_of(PRINCIPAL, "digest")
 CURSOR = Cursor(
     binding=BINDING,
     expires=NOW + 60,
-    target="https://upstream/fhir?_getpages=0f&_offset=20",
-    skip=3,
+    place=Place(given=3, next=b"next", hint="https://upstream/fhir?_getpages=0f&_offset=20"),
     path="Observation",
     query="code=x&_count=20",
 )
@@ -36,14 +36,23 @@ def refusal_of(text: str, key: bytes = KEY, binding: str = BINDING, now: float =
     return caught.value.refusal
 
 
+MARKS = st.binary(min_size=MARK_BYTES, max_size=MARK_BYTES)
+PLACES = st.builds(
+    Place,
+    leg=MARKS | st.just(b""),
+    search=MARKS,
+    given=st.integers(0, 2**63 - 1),
+    next=MARKS,
+    last=st.lists(MARKS, max_size=REMEMBERED).map(tuple),
+    hint=st.text(max_size=120),
+)
 CURSORS = st.builds(
     Cursor,
     binding=st.just(BINDING),
     expires=st.floats(NOW, 2 * NOW),
-    target=st.text(),
-    skip=st.integers(0, 2**63 - 1),
+    place=PLACES,
     path=st.text(),
-    query=st.text(),
+    query=st.text(max_size=100),
     total=st.integers(-1, 2**31),
 )
 
@@ -122,21 +131,32 @@ def test_it_opens_until_it_expires() -> None:
     assert refusal_of(sealed, now=NOW + 60.001) is Refusal.NOT_FOUND
 
 
-@pytest.mark.parametrize("length", range(256))
-def test_its_length_does_not_tell_how_many_were_skipped(length: int) -> None:
-    skips = (0, 127, 128, 2**8, 2**16, 2**32, 2**63 - 1)
-    cursors = [msgspec.structs.replace(CURSOR, target="x" * length, skip=skip) for skip in skips]
-    assert len({len(seal(cursor, KEY, NONCE)) for cursor in cursors}) == 1
-
-
-@pytest.mark.parametrize("length", range(0, 256, 5))
-def test_its_length_does_not_tell_which_link_of_upstream_it_holds(length: int) -> None:
-    """How far upstream was read depends on what is hidden; the first page of it and a later one have unlike links."""
-    targets = ("x", "x" * 60, "x" * 250, "x" * 255, "x" * 256, "x" * 511, "é" * 256)
-    cursors = [
-        msgspec.structs.replace(CURSOR, query="q" * length, target=target) for target in targets
+@pytest.mark.parametrize("length", [*range(0, 140, 7), 1000, 1024, 1025, 1500])
+def test_its_length_depends_on_the_request_alone(length: int) -> None:
+    """How far upstream was read depends on what is hidden: its links are unlike."""
+    hints = ("", "x", "x" * 60, "x" * 255, "x" * 511, "é" * 256, "x" * 513, "x" * 1024, "x" * 5000)
+    marks = [bytes(MARK_BYTES)] * REMEMBERED
+    places = [Place(hint=hint) for hint in hints] + [
+        Place(marks[0], marks[0], given, marks[0], tuple(marks[:kept]))
+        for given, kept in ((0, 0), (127, 1), (2**16, 7), (2**63 - 1, REMEMBERED))
     ]
+    cursors = [msgspec.structs.replace(CURSOR, query="q" * length, place=one) for one in places]
     assert len({len(seal(cursor, KEY, NONCE)) for cursor in cursors}) == 1
+
+
+@given(CURSORS, st.integers(0, 1500), st.integers(0, 1500))
+def test_a_hint_that_has_no_room_is_left_out(cursor: Cursor, query: int, hint: int) -> None:
+    place = cursor.place._replace(hint="x" * hint)
+    cursor = msgspec.structs.replace(cursor, query="q" * query, place=place)
+    opened = unseal(seal(cursor, KEY, NONCE), KEY, BINDING, NOW)
+    kept = place if hint <= room_of(cursor.query) else place._replace(hint="")
+    assert opened == msgspec.structs.replace(cursor, place=kept)
+
+
+@pytest.mark.parametrize("query", ["", "q" * 128, "q" * 129, "q" * 1024, "q" * 2250])
+def test_it_fits_where_a_page_link_is_read(query: str) -> None:
+    cursor = msgspec.structs.replace(CURSOR, query=query, grants=("x" * 36,) * 3)
+    assert len(seal(cursor, KEY, NONCE)) <= 4096
 
 
 def test_a_link_made_under_grants_names_them() -> None:

@@ -4,6 +4,7 @@ import pytest
 from proxy.errors import CallerError, Refusal
 from proxy.obligations.cursor import Cursor, seal
 from proxy.obligations.job import Job, seal_job, unseal_job
+from proxy.obligations.places import Place
 from proxy.obligations.seal import NONCE_BYTES
 
 KEY, NONCE = b"k" * 32, bytes(NONCE_BYTES)
@@ -26,7 +27,7 @@ def test_a_job_opens_for_its_owner_until_it_is_over() -> None:
 
 
 def test_a_page_link_is_no_job() -> None:
-    cursor = Cursor("owner", 100.0, "http://up", 0, "$export", "")
+    cursor = Cursor("owner", 100.0, Place(hint="http://up"), "$export", "")
     assert refused(seal(cursor, KEY, NONCE))
 
 
