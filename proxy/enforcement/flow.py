@@ -7,6 +7,7 @@ from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
 from proxy.enforcement.composed import docref, lastn
+from proxy.enforcement.document import document
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
 from proxy.enforcement.everything import everything
 from proxy.enforcement.export import perform as export
@@ -17,6 +18,7 @@ from proxy.enforcement.house import House, InForce
 from proxy.enforcement.openness import require_open
 from proxy.enforcement.several import search
 from proxy.enforcement.single import answer, read, vread
+from proxy.enforcement.summary import summary
 from proxy.errors import CallerError, OwnError, ProxyError, Refusal
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import Answer, FhirRequest, Interaction, RawRequest, path_of
@@ -40,6 +42,8 @@ PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
     Interaction.EVERYTHING: everything,
     Interaction.LASTN: lastn,
     Interaction.DOCREF: docref,
+    Interaction.DOCUMENT: document,
+    Interaction.SUMMARY: summary,
 }
 """What each interaction is performed by; what is not here never goes up."""
 

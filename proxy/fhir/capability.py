@@ -23,11 +23,15 @@ SOFTWARE = "FHIR Consent Proxy"
 _INTERACTIONS = ("read", "vread", "history-instance", "history-type", "search-type")
 _SYSTEM_INTERACTIONS = ("history-system",)
 OPERATIONS = {
-    "Patient": (("everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"),),
+    "Composition": (("document", "http://hl7.org/fhir/OperationDefinition/Composition-document"),),
+    "Patient": (
+        ("everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"),
+        ("summary", "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"),
+    ),
     "Observation": (("lastn", "http://hl7.org/fhir/OperationDefinition/Observation-lastn"),),
     "DocumentReference": (("docref", "http://hl7.org/fhir/us/core/OperationDefinition/docref"),),
 }
-"""Operations that are composed of searches, whether upstream has them or not."""
+"""Operations that are composed here, whether upstream has them or not."""
 _VERSIONING = frozenset({"no-version", "versioned", "versioned-update"})
 
 # IUA 34.1.1.3 wants its code declared (standards AUTH-14); SMART conformance.md wants the other.

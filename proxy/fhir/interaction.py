@@ -33,14 +33,22 @@ class Interaction(Enum):
     EVERYTHING = "everything"
     LASTN = "lastn"
     DOCREF = "docref"
+    DOCUMENT = "document"
+    SUMMARY = "summary"
     EXPORT = "export"
     """Bulk Data Access: the kick-off of an export, the status of its job, and its files."""
     SMART_CONFIGURATION = "smart-configuration"
     """No FHIR interaction: the well-known document of SMART App Launch."""
 
 
-COMPOSED = frozenset({Interaction.EVERYTHING, Interaction.LASTN, Interaction.DOCREF})
-"""Operations that are composed of searches: whoever may make these may have them, and nobody else."""
+COMPOSED: Mapping[Interaction, Interaction] = {
+    Interaction.EVERYTHING: Interaction.SEARCH_TYPE,
+    Interaction.LASTN: Interaction.SEARCH_TYPE,
+    Interaction.DOCREF: Interaction.SEARCH_TYPE,
+    Interaction.DOCUMENT: Interaction.READ,
+    Interaction.SUMMARY: Interaction.SEARCH_TYPE,
+}
+"""Operations that are composed of searches, or of reads: whoever may make these may have them, and nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ class FhirRequest:
     @property
     def judged_as(self) -> Interaction:
         """The interaction that scopes and policies must cover."""
-        return Interaction.SEARCH_TYPE if self.interaction in COMPOSED else self.interaction
+        return COMPOSED.get(self.interaction, self.interaction)
 
     @property
     def only_counts(self) -> bool:
@@ -214,6 +222,16 @@ SERVED = (
         Interaction.DOCREF,
         _READERS,
         re.compile(r"/(?P<type>DocumentReference)/\$(?P<operation>docref)"),
+    ),
+    _Route(
+        Interaction.DOCUMENT,
+        (*_READERS, "POST"),
+        re.compile(rf"/(?P<type>Composition)(?:/(?P<id>{_ID}))?/\$(?P<operation>document)"),
+    ),
+    _Route(
+        Interaction.SUMMARY,
+        (*_READERS, "POST"),
+        re.compile(rf"/(?P<type>Patient)(?:/(?P<id>{_ID}))?/\$(?P<operation>summary)"),
     ),
     _Route(
         Interaction.EXPORT,
@@ -337,13 +355,17 @@ def path_of(request: FhirRequest) -> str:
             | Interaction.EVERYTHING
             | Interaction.LASTN
             | Interaction.DOCREF
+            | Interaction.DOCUMENT
+            | Interaction.SUMMARY
         ):
             return "/".join(filter(None, (instance, f"${request.operation}")))
         case Interaction.SMART_CONFIGURATION:
             return ".well-known/smart-configuration"
         case Interaction.VREAD:
             return f"{instance}/_history/{request.version}"
-        case Interaction.HISTORY_INSTANCE | Interaction.HISTORY_TYPE | Interaction.HISTORY_SYSTEM:
+        case (
+            Interaction.HISTORY_INSTANCE | Interaction.HISTORY_TYPE | Interaction.HISTORY_SYSTEM
+        ):
             return "/".join(filter(None, (instance, "_history")))
         case Interaction.READ | Interaction.SEARCH_TYPE:
             return instance

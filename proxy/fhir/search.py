@@ -14,8 +14,8 @@ from dataclasses import replace
 from proxy.errors import CallerError, Refusal
 from proxy.fhir import negotiation, query
 from proxy.fhir.chains import MAX_SEARCHES, Reading, is_chain, link_of, searches_of
+from proxy.fhir.composed import TAKES_BODY, pairs_in, require_complete, with_argument, with_types
 from proxy.fhir.composed import Reading as Composed
-from proxy.fhir.composed import pairs_in, require_complete, with_argument, with_types
 from proxy.fhir.dates import INSTANT
 from proxy.fhir.definitions import Definitions, SearchParam
 from proxy.fhir.interaction import (
@@ -60,8 +60,8 @@ def request_of(
     if request.interaction is Interaction.EXPORT:
         return replace(request, pairs=pairs_of(raw, text))
     pairs = pairs_of(raw, text)
-    if request.interaction is Interaction.EVERYTHING and raw.method == "POST":
-        pairs += pairs_in(raw.body)
+    if request.interaction in TAKES_BODY and raw.method == "POST":
+        pairs += pairs_in(raw.body, request.interaction)
     understood = with_parameters(request, pairs, definitions, public_url)
     require_searchable(understood, definitions)
     require_complete(understood)
@@ -252,6 +252,8 @@ _RESULT_PARAMETERS: Mapping[Interaction, frozenset[str]] = {
     Interaction.EVERYTHING: frozenset({"_count", "_format", "_page", "_pretty", "_since"}),
     Interaction.LASTN: frozenset({"_format", "_pretty"}),
     Interaction.DOCREF: frozenset({"_count", "_format", "_page", "_pretty"}),
+    Interaction.DOCUMENT: frozenset({"_format", "_pretty"}),
+    Interaction.SUMMARY: frozenset({"_format", "_pretty"}),
     Interaction.READ: _OF_A_READ,
     Interaction.VREAD: _OF_A_READ,
     Interaction.HISTORY_INSTANCE: _OF_A_HISTORY,

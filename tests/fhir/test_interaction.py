@@ -50,8 +50,30 @@ SERVED = [
         FhirRequest(Interaction.DOCREF, "DocumentReference", operation="docref"),
     ),
     (
+        "/Composition/C1/$document",
+        FhirRequest(Interaction.DOCUMENT, "Composition", "C1", operation="document"),
+    ),
+    (
+        "/Composition/$document",
+        FhirRequest(Interaction.DOCUMENT, "Composition", operation="document"),
+    ),
+    (
+        "/Patient/P1/$summary",
+        FhirRequest(Interaction.SUMMARY, "Patient", "P1", operation="summary"),
+    ),
+    ("/Patient/$summary", FhirRequest(Interaction.SUMMARY, "Patient", operation="summary")),
+    (
         "/Patient/P1/Observation",
         FhirRequest(Interaction.SEARCH_TYPE, "Observation", compartment="Patient/P1"),
+    ),
+    ("/Patient/P1/*", FhirRequest(Interaction.SEARCH_TYPE, "*", compartment="Patient/P1")),
+    *(
+        (
+            f"/{owner}/P1/{rtype}",
+            FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment=f"{owner}/P1"),
+        )
+        for owner in ("Device", "Encounter", "Practitioner", "RelatedPerson")
+        for rtype in ("Observation", "*", owner)
     ),
     ("/Patient/P1/*", FhirRequest(Interaction.SEARCH_TYPE, "*", compartment="Patient/P1")),
     *(
@@ -87,6 +109,15 @@ def test_a_posted_search_is_a_search() -> None:
     found = understood(raw("POST", "/fhir/Observation/_search", headers=FORM, body=b"code=x"))
 
     assert found == FhirRequest(Interaction.SEARCH_TYPE, "Observation")
+
+
+@pytest.mark.parametrize(
+    ("path", "rtype"), [("Observation/_search", "Observation"), ("_search", "*")]
+)
+def test_a_posted_search_in_a_compartment_is_one(path: str, rtype: str) -> None:
+    found = understood(raw("POST", f"/fhir/Encounter/E1/{path}", headers=FORM, body=b"_id=x"))
+
+    assert found == FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment="Encounter/E1")
 
 
 @pytest.mark.parametrize(
@@ -149,9 +180,9 @@ def test_what_cannot_exist_is_not_found(target: str) -> None:
 NOT_SUPPORTED = [
     ("POST", ""), ("GET", ""), ("GET", "?_type=Patient"), ("DELETE", "?_id=1"), ("POST", "/_search"),
     ("GET", "/_search"), ("GET", "/Patient/P1/$export"),
-    ("POST", "/$graphql"), ("GET", "/Patient/$everything"), ("GET", "/Encounter/P1/$everything"), ("GET", "/Group/P1/$everything"), ("GET", "/Patient/P1/$summary"),
+    ("POST", "/$graphql"), ("GET", "/Patient/$everything"), ("GET", "/Encounter/P1/$everything"), ("GET", "/Group/P1/$everything"), ("GET", "/Group/P1/$summary"),
     ("GET", "/$everything"), ("POST", "/Patient/$everything"), ("GET", "/Patient/P1/_history/1/$everything"),
-    ("GET", "/Observation/O1/$lastn"), ("GET", "/$lastn"), ("POST", "/Composition/C1/$document"),
+    ("GET", "/Observation/O1/$lastn"), ("GET", "/$lastn"), ("POST", "/Bundle/C1/$document"), ("GET", "/$document"), ("GET", "/$summary"),
     ("GET", "/$docref"), ("GET", "/DocumentReference/D1/$docref"), ("GET", "/Patient/$docref"), ("GET", "/Observation/$LASTN"),
     ("GET", "/Patient/P1/$EVERYTHING"), ("POST", "/Patient/P1/_history/2/$meta-add"),
     ("GET", "/Organization/P1/*"), ("GET", "/Group/P1/Observation"), ("POST", "/Location/P1/Observation/_search"), ("GET", "/List/$find"),
