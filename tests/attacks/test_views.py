@@ -72,7 +72,12 @@ PATHS = [
     "/Organization/zed/*", "/Encounter/../Patient/zed/*", "/Person/zed/Condition", "/Encounter/zed/Patient", "/Encounter/Patient/zed/Condition",
     "/Patient/zed/Observation#x", "/Patient/zed\\Observation", "/Patient/zed/$everything?_type=Condition&_leg=2", "/Patient/zed/Condition?_leg=0",
     "/Observation/$lastn/", "/Observation/%24lastn?patient=zed&category=x", "/Observation/$lastn;x?patient=zed&category=x",
-    "/Patient/zed/$everything?_page=AAAA", "/Patient/zed/$everything?_page=../x", "/Bundle/$document", "/Composition/$document?id=x",
+    "/Patient/zed/$everything?_page=AAAA", "/Patient/zed/$everything?_page=../x", "/Bundle/$document", "/Composition/$document?id=x/y",
+    "/Composition/x/$document?id=x", "/Composition/x/$document?persist=true", "/Composition/x/%24document", "/Composition/x/$document/", "/Composition//$document",
+    "/Composition/x/$document?graph=x", "/Composition/x/_history/1/$document", "/Composition/x;y/$document", "/Patient/zed/$summary/", "/Patient/zed/%24summary",
+    "/Patient/zed//$summary", "/Patient/zed/$Summary", "/Patient/zed/$summary?identifier=x", "/Patient/zed/$summary?_type=Condition", "/Patient/zed/$summary/Condition",
+    "/Patient/zed/_history/1/$summary", "/Patient/$summary", "/Patient/$summary?_id=zed", "/Patient/zed/$summary?profile=http://example.org/x",
+    "/Group/zed/$summary", "/Patient/zed/$summary?graph=x", "/Patient/zed/$summary?_page=AAAA",
 ]  # fmt: skip
 
 
