@@ -8,7 +8,13 @@ from dataclasses import replace
 from proxy.app.callers import identifier_of, oauth_endpoints_of, smart_configuration_of
 from proxy.app.exporting import exporting_of
 from proxy.app.ground import Ground
-from proxy.app.upstream import Capability, facts_of, gatherer_of, searched_for
+from proxy.app.upstream import (
+    Capability,
+    facts_of,
+    gatherer_of,
+    searched_for,
+    tie_breaker_of,
+)
 from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
 from proxy.facts.cache import FactCache
@@ -64,6 +70,7 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
         documents=documents_of(ground),
         exports=await exporting_of(ground),
         targets=targets_of(ground),
+        tie_breaker=await tie_breaker_of(settings, wires),
         max_lookups=settings.facts.max_lookups_per_request,
     )
 

@@ -150,6 +150,26 @@ async def facts_of(
     return gatherer
 
 
+async def tie_breaker_of(settings: Settings, wires: "Wires") -> str:
+    """What searches are sorted by at last, once upstream has shown that it takes it behind another key; nothing where none is set."""
+    name = settings.upstream.tie_breaker
+    if name == "none":
+        return ""
+    nobody = (("_id", uuid.uuid4().hex), ("_sort", f"birthdate,{name}"))
+    try:
+        await wires.reader.search("Patient", nobody)
+    except UpstreamError as error:
+        raise UnusableError(
+            Finding(
+                "gateway.yaml",
+                1,
+                f"`upstream.tie_breaker`: upstream does not sort by `{name}` behind another key ({error}); `none` asks for no order of "
+                "equals, which may then tell of what is hidden",
+            )
+        ) from None
+    return name
+
+
 def gatherer_of(
     settings: Settings,
     wires: "Wires",

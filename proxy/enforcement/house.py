@@ -207,6 +207,8 @@ class House:
     documents: DocumentSource = field(default_factory=NoDocuments)
     exports: Exporting = NO_EXPORTS
     targets: TargetSource = field(default_factory=NoTargets)
+    tie_breaker: str = ""
+    """What every search is sorted by at last; nothing where upstream cannot."""
     max_lookups: int = 20
     """Look-ups that one request may cause."""
 

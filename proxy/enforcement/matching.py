@@ -53,7 +53,7 @@ def target_of(hearing: Hearing, request: FhirRequest, count: int) -> str:
     limited = narrow(
         less_absences(here, request), hearing.case, house.definitions, house.public_url
     )
-    return relative_url(replace(for_upstream(limited), count=count))
+    return relative_url(replace(for_upstream(limited, house.tie_breaker), count=count))
 
 
 def source_of(hearing: Hearing, bundle_type: BundleType, sort: Sort) -> Source:

@@ -282,9 +282,17 @@ def canonical_query(request: FhirRequest) -> list[query.Pair]:
     return pairs + [(name, value) for name, value in single.items() if value]
 
 
-def for_upstream(request: FhirRequest) -> FhirRequest:
-    """The same request without what is done here: chains, counts and parts of resources (threats T-2, T-4, T-8, T-9, T-51)."""
-    return replace(request, links=(), tie="", summary="", elements=(), total="")
+def for_upstream(request: FhirRequest, tie_breaker: str = "") -> FhirRequest:
+    """The same request without what is done here: chains, counts and parts of resources (threats T-2, T-4, T-8, T-9, T-51).
+
+    `tie_breaker`: what a search is sorted by at last, so that nothing sorts alike: how a server orders equals may depend on what
+    is hidden (decision 113).
+    """
+    bare = replace(request, links=(), tie="", summary="", elements=(), total="")
+    sorted_by = {key.removeprefix("-") for key in bare.sort}
+    if not tie_breaker or tie_breaker in sorted_by or bare.interaction is not Interaction.SEARCH_TYPE:
+        return bare
+    return replace(bare, sort=(*bare.sort, tie_breaker))
 
 
 def relative_url(request: FhirRequest) -> str:

@@ -75,6 +75,9 @@ class UpstreamSettings(Written):
         None,
         description="the gateway's own rights for looking up facts, where `auth` is `forward`; absent: as `auth`",
     )
+    tie_breaker: Literal["_id", "none"] = Field(
+        "_id", description="what every search is sorted by at last, so that nothing sorts alike"
+    )
     pool: Pool = Pool()
     timeout_s: int = Field(30, ge=1, le=600)
     max_body_bytes: int = Field(
