@@ -290,7 +290,11 @@ def for_upstream(request: FhirRequest, tie_breaker: str = "") -> FhirRequest:
     """
     bare = replace(request, links=(), tie="", summary="", elements=(), total="")
     sorted_by = {key.removeprefix("-") for key in bare.sort}
-    if not tie_breaker or tie_breaker in sorted_by or bare.interaction is not Interaction.SEARCH_TYPE:
+    if (
+        not tie_breaker
+        or tie_breaker in sorted_by
+        or bare.interaction is not Interaction.SEARCH_TYPE
+    ):
         return bare
     return replace(bare, sort=(*bare.sort, tie_breaker))
 
