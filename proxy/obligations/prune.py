@@ -3,10 +3,11 @@
     letter opened -> References gone, with the rows and extensions that were there for them -> echoes -> letter sealed
 
 Laws: a letter in which nothing is pruned leaves as the bytes it came as. A Reference that must be there is masked. Whether the
-target is hidden or does not exist makes no difference. No label says that something was pruned.
+target is hidden or does not exist makes no difference. No label says that something was pruned, and no number that counts what is
+gone: what is left reads as if it had been written so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from proxy.fhir.codec import Json
@@ -41,6 +42,19 @@ _MEANINGFUL = frozenset(
     {"AuditEvent.agent", "Consent", "Contract", "Group.characteristic", "Provenance.agent"}
 )
 """Where a row that is gone would change what the others mean, or who acted: it stays, masked."""
+_HOLDERS: Mapping[str, frozenset[str]] = {
+    "Composition.section": frozenset({"text", "entry", "section"}),
+    "Condition.stage": frozenset({"summary", "assessment"}),
+    "Patient.contact": frozenset({"name", "telecom", "address", "organization"}),
+}
+"""Rows that FHIR does not allow without any of these (cmp-1, con-1, pat-1): nobody wrote one that is left with none."""
+_NUMBERED: Mapping[str, str] = {
+    "Account.coverage": "Account.coverage.priority",
+    "Encounter.diagnosis": "Encounter.diagnosis.rank",
+    "EpisodeOfCare.diagnosis": "EpisodeOfCare.diagnosis.rank",
+    "Group.member": "Group.quantity",
+}
+"""Rows, and the number that counts or ranks them: beside fewer rows it would tell how many are gone, and which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,7 @@ class _Pruning:
 
     astray: frozenset[str]
     paths: set[str] = field(default_factory=set)
+    rows: set[str] = field(default_factory=set)
     gone: list[Object] = field(default_factory=list)
 
     def change(self, slot: Slot, place: Place) -> Slot:
@@ -69,7 +84,7 @@ class _Pruning:
         if not isinstance(node, dict):
             return inside(one, place, self.change)
         if self._is_astray(node):
-            self.paths.add(".".join((place.rtype, *place.steps, "reference")))
+            self.paths.add(f"{_path(place)}.reference")
             self.gone.append(node)
             return Slot(one.name)
         left = rewritten(node, place, self.change)
@@ -78,8 +93,14 @@ class _Pruning:
         if one.name in _EXTENSIONS:
             return _extension(one, left)
         if not left or (listed and _is_row(node, left, place_of(node, place))):
+            self.rows.add(_path(place))
             return Slot(one.name)
         return Slot(one.name, left, one.twin)
+
+    def unnumbered(self, slot: Slot, place: Place) -> Slot:
+        """What is left of an element, without numbers that tell of rows that are gone."""
+        told = {_NUMBERED[row] for row in self.rows if row in _NUMBERED}
+        return Slot(slot.name) if _path(place) in told else inside(slot, place, self.unnumbered)
 
     def _is_astray(self, node: Object) -> bool:
         reference = node.get("reference")
@@ -97,6 +118,8 @@ def prune(raw: bytes, astray: frozenset[str]) -> Pruned:
         shown = rewritten(tree, Place(""), pruning.change)
         if not pruning.paths:
             return Pruned(raw, ())
+        if not pruning.rows.isdisjoint(_NUMBERED):
+            shown = rewritten(shown, Place(""), pruning.unnumbered)
         shown, _ = without_orphans(shown, tree)
         shown = without_narratives(without_echoes(shown, Echoes.of(pruning.gone)))
     except RecursionError:
@@ -115,13 +138,26 @@ def _extension(one: Slot, left: Object) -> Slot:
 
 def _is_row(node: Object, left: Object, place: Place) -> bool:
     """Whether an item of a list was there for what is gone. One that others name by its number stays, masked."""
-    if "sequence" in node or {place.rtype, ".".join((place.rtype, *place.steps))} & _MEANINGFUL:
+    if "sequence" in node or {place.rtype, _path(place)} & _MEANINGFUL:
         return False
-    return any(_is_essential(place.below(name)) for name in _lost(node, left))
+    lost = list(_lost(node, left))
+    return any(_is_essential(place.below(name)) for name in lost) or (
+        bool(lost) and _is_hollow(left, place)
+    )
 
 
 def _is_essential(place: Place) -> bool:
-    return is_mandatory(place) or ".".join((place.rtype, *place.steps)) in _ROWS
+    return is_mandatory(place) or _path(place) in _ROWS
+
+
+def _is_hollow(left: Object, place: Place) -> bool:
+    """Whether FHIR would not allow a row that holds what is left; a section of a section is a section."""
+    held = _HOLDERS.get(f"{place.rtype}.{place.steps[-1]}") if place.steps else None
+    return held is not None and held.isdisjoint(name.removeprefix("_") for name in left)
+
+
+def _path(place: Place) -> str:
+    return ".".join((place.rtype, *place.steps))
 
 
 def _lost(node: Object, left: Object) -> Iterator[str]:
