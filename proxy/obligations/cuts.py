@@ -37,11 +37,12 @@ def _where(places: Iterable[Steps]) -> _Where:
     """The tree of steps; what stands in something that is cut goes with it."""
     root: _Where = {}
     for steps in sorted(places, key=len):
-        at, met = root, False
+        at = root
         for step in steps[:-1]:
-            met = met or (step in at and not at[step])
+            if at.get(step) == {}:
+                break
             at = at.setdefault(step, {})
-        if not met:
+        else:
             at[steps[-1]] = {}
     return root
 

@@ -63,6 +63,45 @@ def test_every_kind_of_token_and_reference_element_is_read(
     assert not holds({}, name, value)
 
 
+CONCEPT = {"coding": [{"system": "urn:s", "code": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "value", "rtype", "expected"),
+    [
+        ({"active": False}, "active", "true", "Patient", False),
+        ({"active": False}, "active", "false", "Patient", True),
+        ({"active": True}, "active", "|true", "Patient", True),
+        ({"active": False}, "active", "|false", "Patient", True),
+        ({"status": "final"}, "status", "|final", "Observation", True),
+        ({"status": "final"}, "status", "urn:s|final", "Observation", False),
+        ({"code": {"coding": [{"code": "x"}]}}, "code", "|x", "Observation", True),
+        ({"code": {"coding": [{"system": 1, "code": "x"}]}}, "code", "|x", "Observation", True),
+        ({"code": CONCEPT}, "code", "urn:s|", "Observation", True),
+        ({"code": CONCEPT}, "code", "|x", "Observation", False),
+        ({"code": {"coding": {"code": "x"}}}, "code", "x", "Observation", False),
+        ({"component": [{"code": CONCEPT}]}, "component-code", "x", "Observation", True),
+        ({"component": [{"code": {}, "valueCodeableConcept": CONCEPT}]}, "component-code", "x", "Observation", False),
+        ({"component": [{"coding": [{"code": "x"}]}]}, "component-code", "x", "Observation", False),
+        ({"component": {"code": "x"}, "code": "x"}, "component-code", "x", "Observation", True),
+        ({"participant": [{"individual": {"reference": "Practitioner/x"}}]}, "participant", "Practitioner/x", "Encounter", True),
+        ({"participant": [{"reference": "Practitioner/x"}]}, "participant", "Practitioner/x", "Encounter", False),
+        ({"subject": {"reference": "Patient/p"}}, "subject", f"{BASE}/Patient/p", "Observation", True),
+    ],
+)  # fmt: skip
+def test_an_element_is_read_where_its_parameter_says_and_as_it_stands(
+    resource: object, name: str, value: str, rtype: str, *, expected: bool
+) -> None:
+    assert holds(resource, name, value, rtype) is expected
+
+
+def test_a_condition_says_of_which_type_it_is() -> None:
+    condition = condition_of("Encounter", ("participant", "Practitioner/x"), R4, BASE)
+    assert condition is not None
+    assert (condition.rtype, condition.kind) == ("Encounter", "reference")
+    assert ("participant", "individual") in condition.paths
+
+
 def test_a_boolean_is_a_token() -> None:
     assert holds({"active": True}, "active", "true", "Patient")
     assert not holds({"active": "true "}, "active", "true", "Patient")

@@ -27,6 +27,8 @@ CASES: list[tuple[Tree, list[str], Tree]] = [
     (observation(note=[{"text": "a", "time": "t"}]), ["note[0].time"], observation(note=[{"text": "a"}])),
     (observation(method={"text": "m"}), ["method.text"], observation()),
     (observation(method={"text": "m"}), ["method", "method.text"], observation()),
+    (observation(method={"text": "m", "coding": [{"code": "c"}]}), ["method.text", "method", "method.coding[0].code"], observation()),
+    (observation(note=[{"text": "a", "time": "t"}]), ["note[0].text", "note[0]"], observation()),
     ({"resourceType": "Patient", "name": [{"given": ["a", "b"], "_given": [None, EXT]}]}, ["name[0].given[1]"],
      {"resourceType": "Patient", "name": [{"given": ["a"]}]}),
     ({"resourceType": "Patient", "name": [{"given": ["a", "b"], "_given": [EXT, None]}]}, ["name[0].given[1]"],

@@ -94,3 +94,31 @@ def test_what_must_be_redacted_and_cannot_be_read_or_cut_is_told(
     judged: Judged, *, expected: bool
 ) -> None:
     assert illegible(judged) is expected
+
+
+_LED = {"resourceType": "Observation", "id": "o", "hasMember": [{"reference": "Observation/gone"}], "note": [{"text": "a note"}]}  # fmt: skip
+
+
+def test_references_that_lead_nowhere_are_taken_out_after_what_is_redacted() -> None:
+    raw = orjson.dumps(_LED)
+    note = permitted(raw, Redaction("remove", "Observation.note"))
+    astray = frozenset({"Observation/gone"})
+    both = disclose(note._replace(astray=astray), KEY)
+    assert {"hasMember", "note"}.isdisjoint(orjson.loads(bytes(both.body)))
+    assert (both.redacted, both.pruned) == (
+        ("Observation.note",),
+        ("Observation.hasMember.reference",),
+    )
+    assert both.altered == ("Observation.hasMember.reference", "Observation.note")
+    pruned = disclose(permitted(raw)._replace(astray=astray), KEY)
+    assert pruned == Disclosed(pruned.body, (), ("Observation.hasMember.reference",))
+    assert orjson.loads(bytes(pruned.body)) == {k: v for k, v in _LED.items() if k != "hasMember"}
+    elsewhere = frozenset({"Observation/other"})
+    assert disclose(permitted(raw)._replace(astray=elsewhere), KEY) == Disclosed(raw, ())
+    assert disclose(permitted(raw)._replace(astray=frozenset()), KEY) == Disclosed(raw, ())
+
+
+def test_a_pseudonym_is_that_of_the_key() -> None:
+    told = permitted(PATIENT, Redaction("pseudonymise", "Patient.telecom"), Redaction("pseudonymise", "Patient.id"))  # fmt: skip
+    bodies = {bytes(disclose(told, PseudonymKey(one * 32)).body) for one in (b"k", b"l")}
+    assert len(bodies) == 2

@@ -23,6 +23,13 @@ LEFT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"x": "observation/42"}, {}),
     ({"x": "see Observation/421 or MyObservation/42"}, {"x": "see Observation/421 or MyObservation/42"}),
     ({"extension": [{"url": "u", "valueString": "the viral load is"}]}, {}),
+    ({"s": {"display": "Viral load", "_display": {"extension": [MASKED]}}}, {}),
+    ({"s": {"reference": "X/1", "display": "Viral load", "_display": {"id": "d"}}}, {"s": {"reference": "X/1"}}),
+    ({"s": {"reference": "X/1", "type": "X", "identifier": {"value": "1"}, "display": "Viral load", "id": "i", "extension": [MASKED]}},
+     {"s": {"reference": "X/1", "type": "X", "identifier": {"value": "1"}, "id": "i", "extension": [MASKED]}}),
+    ({"i": {"id": "i", "extension": [MASKED], "use": "usual", "type": {}, "system": "s", "value": "ACC-77", "period": {}, "assigner": {}}}, {}),
+    ({"i": {"value": "ACC-77", "_value": {"id": "v"}, "_system": {"id": "w"}}}, {}),
+    ({"extension": [{"url": "u", "extension": [{"url": "v", "valueString": "Viral load"}]}]}, {}),
     ({"extension": [{"url": "u", "valueString": "acc-77"}, {"url": "v", "valueCode": "y"}]}, {"extension": [{"url": "v", "valueCode": "y"}]}),
     ({"modifierExtension": [{"url": "u", "valueUri": "Observation/42"}]}, {"modifierExtension": [{"url": "u", "extension": [MASKED]}]}),
     ({"code": {"coding": [{"code": "1", "display": "Viral load"}], "text": "Viral load"}},) * 2,
@@ -50,3 +57,8 @@ def test_short_words_are_heard_only_as_a_whole() -> None:
     echoes = Echoes.of([{"reference": "X/1", "display": "hiv"}])
     assert echoes.heard_in("HIV ")
     assert not echoes.heard_in("archive of hives")
+
+
+def test_a_word_of_four_letters_is_heard_in_others() -> None:
+    echoes = Echoes.of([{"reference": "X/1", "display": "scan"}])
+    assert echoes.heard_in("rescanned")

@@ -6,10 +6,11 @@ import pytest
 from proxy.decision.model import Decision, Obligations, Redaction
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.coding import ACT_CODE, Coding, Effect
+from proxy.fhir.conditions import Condition, condition_of
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.interaction import SearchParameter
 from proxy.fhir.parameters import searchable
-from proxy.obligations.guard import guard, reads_cut, redactable
+from proxy.obligations.guard import fulfillable, guard, reads_cut, redactable
 from proxy.policy.handling import Fulfilment
 from proxy.policy.redact import Redact
 from tests.obligations.cases import DEFINITIONS, case_of, search
@@ -96,6 +97,8 @@ PASSED = [
     ("Patient?_has:Observation:patient:code=a", "Observation.value"),
     ("Patient?_has:Observation:patient:code=a", "Patient.name"),
     ("Patient?_elements=name&_summary=false", "Patient.name"),
+    ("Patient?birthdate=1970", "Patient.photo"),
+    ("Patient?birthdate=1970", "Patient.other"),
 ]
 
 
@@ -196,3 +199,42 @@ def test_a_search_that_reads_what_is_cut_out_of_a_resource_does_not_find_it(
     )
     assert not reads_cut(request, "Observation", decision(), DEFINITIONS)
     assert not reads_cut(request, "Condition", decision(cut), DEFINITIONS)
+
+
+def test_a_cut_is_read_by_a_parameter_that_names_the_choice() -> None:
+    known = DEFINITIONS.search_params["Observation"]
+    unspelled = known["value-quantity"]._replace(paths=("component.value",))
+    params = {**DEFINITIONS.search_params, "Observation": {**known, "value-quantity": unspelled}}
+    definitions = replace(DEFINITIONS, search_params=params)
+    request = search("Observation?value-quantity=1")
+    for place, read in {"valueQuantity": True, "valued": False, "note[0]": False}.items():
+        cut = frozenset({Redaction("cut", f"Observation.component[0].{place}")})
+        decision = Decision(Effect.PERMIT, obligations=Obligations(cut))
+        assert reads_cut(request, "Observation", decision, definitions) is read
+
+
+PERFORMER = ("performer", "Practitioner/p")
+
+
+def condition(name: str, value: str) -> Condition:
+    found = condition_of("Observation", (name, value), DEFINITIONS, "")
+    assert found is not None
+    return found
+
+
+def test_a_condition_that_reads_what_may_be_redacted_is_fulfilled_by_nothing() -> None:
+    shown, hidden, deep = condition("status", "final"), condition(*PERFORMER), condition("component-code", "x")  # fmt: skip
+    every = (shown, hidden, deep)
+    assert fulfillable(every, case_of()) == frozenset(every)
+    assert fulfillable(every, case_of(rule("Observation.performer"))) == {shown, deep}
+    assert fulfillable(every, case_of(rule("*.performer"))) == {shown, deep}
+    assert fulfillable(every, case_of(rule("Patient.performer"))) == frozenset(every)
+    assert fulfillable(every, case_of(rule("Observation.component.code"))) == {shown, hidden}
+    assert fulfillable(every, case_of(rule("Observation.component"))) == {shown, hidden}
+
+
+def test_every_capacity_of_the_caller_counts_for_a_condition() -> None:
+    hidden = condition(*PERFORMER)
+    other = case_of(rule("Observation.performer"))
+    for case in (replace(case_of(), emergency=other), replace(case_of(), behind=other)):
+        assert fulfillable([hidden], case) == frozenset()

@@ -110,3 +110,10 @@ def test_a_letter_that_does_not_open_is_not_pruned(raw: bytes) -> None:
 def test_no_label_says_that_something_was_pruned() -> None:
     body = prune(orjson.dumps({"resourceType": "Basic", "subject": GONE}), ASTRAY).body
     assert body == b'{"resourceType":"Basic"}'
+
+
+def test_of_an_extension_that_held_nothing_else_no_name_is_left() -> None:
+    told = {"url": "u", "id": "x", "valueReference": {"reference": "Observation/gone"}}
+    tree = {"resourceType": "Basic", "id": "b", "extension": [told]}
+    pruned = prune(orjson.dumps(tree), frozenset({"Observation/gone"}))
+    assert orjson.loads(pruned.body) == {"resourceType": "Basic", "id": "b"}
