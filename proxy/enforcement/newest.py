@@ -42,26 +42,34 @@ class Last(NamedTuple):
     deletion: Told | None
 
 
+class Newest(NamedTuple):
+    """The same, judged."""
+
+    judged: Judged
+    deletion: Told | None = None
+
+
 @dataclass(slots=True)
-class Newest:
-    """What instances are now, as far as one answer asked; each is looked up once."""
+class Looking:
+    """Looks up what instances are now, as far as one answer asks; each once."""
 
     hearing: Hearing
-    known: dict[str, Judged] = field(default_factory=dict)
+    known: dict[str, Newest] = field(default_factory=dict)
     """By `Type/id`; an instance of which nothing can be learnt is missing."""
     asked: set[str] = field(default_factory=set)
     looked_back: int = 0
 
-    async def of(self, references: Collection[str]) -> Mapping[str, Judged]:
-        """Their current or last versions, judged."""
+    async def newest(self, references: Collection[str]) -> Mapping[str, Newest]:
+        """Their current or last versions."""
         missing = sorted(one for one in set(references) - self.asked if self._may_show(one))
         self.asked.update(references)
         current = await self._current(missing)
         lasts = await self._looked_back([one for one in missing if one not in current])
         bodies = [*current.values(), *(last.raw for last in lasts.values())]
         for wanted, one in zip((*current, *lasts), await self.hearing.judge(bodies), strict=True):
-            if _is_last(one, wanted, lasts.get(wanted)):
-                self.known[wanted] = one
+            last = lasts.get(wanted)
+            if _is_last(one, wanted, last):
+                self.known[wanted] = Newest(one, last and last.deletion)
         return {one: self.known[one] for one in references if one in self.known}
 
     def _may_show(self, reference: str) -> bool:
@@ -90,9 +98,7 @@ class Newest:
 
     async def _looked_back(self, references: list[str]) -> dict[str, Last]:
         """What instances that no search finds were last, by their own histories."""
-        self.looked_back += len(references)
-        if self.looked_back > MOST_LOOKED_BACK:
-            raise OwnError("a history would look back at more instances than one answer may")
+        self._count(len(references))
         lasts: dict[str, Last] = {}
         for at in range(0, len(references), AHEAD):
             some = references[at : at + AHEAD]
@@ -101,8 +107,32 @@ class Newest:
             lasts |= {reference: last for reference, last in pairs if last is not None}
         return lasts
 
+    async def versions(self, paths: Collection[str]) -> Mapping[str, Resource]:
+        """Older versions (`Type/id/_history/v`), as far as there are such."""
+        wanted = sorted(paths)
+        self._count(len(wanted))
+        found: dict[str, Resource] = {}
+        for at in range(0, len(wanted), AHEAD):
+            some = wanted[at : at + AHEAD]
+            told = await asyncio.gather(*(_version(self.hearing, one) for one in some))
+            pairs = zip(some, told, strict=True)
+            found |= {path: body for path, body in pairs if body is not None}
+        return found
 
-async def last_before_deletion(hearing: Hearing, reference: str) -> Judged | None:
+    def _count(self, more: int) -> None:
+        self.looked_back += more
+        if self.looked_back > MOST_LOOKED_BACK:
+            raise OwnError("a history would look back at more instances than one answer may")
+
+
+async def _version(hearing: Hearing, path: str) -> Resource | None:
+    try:
+        return await hearing.ask(path)
+    except CallerError:
+        return None
+
+
+async def last_before_deletion(hearing: Hearing, reference: str) -> Newest | None:
     """The last version of an instance that is deleted now, judged; None where it is not, or nothing can be learnt of it."""
     try:
         last = await last_of(hearing, reference)
@@ -111,7 +141,7 @@ async def last_before_deletion(hearing: Hearing, reference: str) -> Judged | Non
     if last is None or last.deletion is None:
         return None
     [judged] = await hearing.judge([last.raw])
-    return judged if _is_last(judged, reference, last) else None
+    return Newest(judged, last.deletion) if _is_last(judged, reference, last) else None
 
 
 async def last_of(hearing: Hearing, reference: str) -> Last | None:

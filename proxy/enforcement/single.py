@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from proxy.enforcement.hearing import OK, Hearing
-from proxy.enforcement.newest import last_before_deletion
+from proxy.enforcement.newest import Newest, last_before_deletion
 from proxy.enforcement.references import settled
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.envelope import Envelope, Resource, named_in
@@ -27,7 +27,7 @@ async def read(hearing: Hearing) -> Answer:
 
 async def vread(hearing: Hearing) -> Answer:
     """An older version, judged by the labels and patients of both it and the newest (T-47)."""
-    newest = await standing(hearing)
+    newest = (await standing(hearing)).judged
     older = await _permitted(hearing, path_of(hearing.request), over=newest.envelope)
     if not (leaves_whole(hearing, newest) and leaves_whole(hearing, older)):
         hearing.withhold(older)
@@ -45,21 +45,21 @@ async def current(hearing: Hearing) -> Judged:
     return await _permitted(hearing, f"{hearing.request.type}/{hearing.request.id}", over=None)
 
 
-async def standing(hearing: Hearing) -> Judged:
+async def standing(hearing: Hearing) -> Newest:
     """The current version, or of a deleted instance the last one before its deletion: what all its versions are judged by (T-50).
 
     Where it is neither, it is absent; what is hidden, deleted and never there takes the same steps to tell.
     """
     try:
-        return await current(hearing)
+        return Newest(await current(hearing))
     except CallerError as error:
         if error.refusal is not Refusal.NOT_FOUND:
             raise
         last = await last_before_deletion(hearing, f"{hearing.request.type}/{hearing.request.id}")
         if last is None:
             raise
-        if not last.permitted:
-            hearing.withhold(last)
+        if not last.judged.permitted:
+            hearing.withhold(last.judged)
             raise
         return last
 

@@ -1,4 +1,4 @@
-"""Searches and histories, beside the golden conversations and the two worlds: pages, totals, order."""
+"""Searches, beside the golden conversations and the two worlds: pages, totals, order."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ import pytest
 import pytest_asyncio
 
 from proxy.enforcement.several import LEAST_ASKED
-from proxy.sandbox.samples import load_samples
-from tests.stage import Json, Reply, Stage, Upstream, bundle, names, serving, staged, world_of
+from tests.stage import Reply, Stage, Upstream, names, serving, staged, world_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PHYSICIAN = "care-team-physician"
@@ -20,17 +19,9 @@ class Scene:
     upstream: Upstream
 
 
-def version(number: int) -> Json:
-    return {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": f"v{number}"}, "subject": {"reference": "Patient/camille"}}  # fmt: skip
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    world = world_of(*(bundle(version(number)) for number in range(5)))
-    for number in (5, 6):
-        world.store.delete("Observation", "o")
-        load_samples(world.store, [bundle(version(number))])
-    upstream = Upstream(world)
+    upstream = Upstream(world_of())
     async with (
         serving(upstream.respond) as url,
         staged(tmp_path_factory.mktemp("gateway"), url) as stage,
@@ -43,20 +34,6 @@ async def pages(stage: Stage, target: str, who: str = PHYSICIAN) -> list[Reply]:
     while (following := found[-1].next) is not None:
         found.append(await stage.ask(following, who))
     return found
-
-
-@pytest.mark.parametrize("count", [1, 2, 4, 100])
-async def test_a_history_has_every_version_and_every_deletion_once(
-    scene: Scene, count: int
-) -> None:
-    found = await pages(scene.stage, f"Observation/o/_history?_count={count}")
-    entries = [entry for page in found for entry in page.json["entry"]]
-    methods = [entry["request"]["method"] for entry in entries]
-    texts = [entry["resource"]["code"]["text"] for entry in entries if "resource" in entry]
-    assert methods == ["PUT", "DELETE", "PUT", "DELETE", "PUT", "PUT", "PUT", "PUT", "PUT"]
-    assert texts == ["v6", "v5", "v4", "v3", "v2", "v1", "v0"]
-    assert [len(page.json["entry"]) for page in found[:-1]] == [count] * (len(found) - 1)
-    assert all(("resource" in one) == (one["request"]["method"] != "DELETE") for one in entries)
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 50])
@@ -137,16 +114,6 @@ async def test_a_count_says_so_in_the_journal(scene: Scene) -> None:
         "Observation/susan-bp-1", "Observation/susan-bp-2", "Observation/susan-hemoglobin",
     ]  # fmt: skip
     assert len(names([entry], "withheld")) == 3
-
-
-@pytest.mark.parametrize("asked", ["_elements=code", "_summary=text", "_summary=true"])
-async def test_each_version_of_a_history_is_cut(scene: Scene, asked: str) -> None:
-    found = await scene.stage.ask(f"Observation/o/_history?{asked}", PHYSICIAN)
-    whole = [entry["resource"] for entry in found.json["entry"] if "resource" in entry]
-    assert len(whole) == 7
-    assert all("subject" not in one or asked == "_summary=true" for one in whole)
-    assert {one["meta"]["tag"][-1]["code"] for one in whole} == {"SUBSETTED"}
-    assert [one["status"] for one in whole] == ["final"] * 7
 
 
 async def test_what_is_included_stays_whole_beside_elements(scene: Scene) -> None:
