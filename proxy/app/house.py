@@ -18,7 +18,9 @@ from proxy.app.upstream import (
 from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
 from proxy.facts.cache import FactCache
+from proxy.facts.decoys import NO_DECOYS, Decoys, DecoySource
 from proxy.facts.documents import DocumentCache, Documents
+from proxy.facts.gather import Gatherer
 from proxy.facts.targets import TargetCache, Targets
 from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.cursor import key_of
@@ -37,12 +39,11 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
     """Everything the flow is given."""
     settings, wires, definitions = ground.settings, ground.wires, ground.definitions
     in_force = in_force_of(ground)
+    facts = await _proven_facts(ground)
     return House(
         upstream=wires.data,
         identify=identifier_of(settings, ground.env, ground.bases, ground.clock, wires.outside),
-        facts=await facts_of(
-            settings, wires, ground.clock, definitions, ground.bases, ground.compiled
-        ),
+        facts=facts,
         journal=journal,
         in_force=lambda: in_force,
         cases=CaseBook(),
@@ -71,7 +72,19 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
         exports=await exporting_of(ground),
         targets=targets_of(ground),
         tie_breaker=await tie_breaker_of(settings, wires),
+        decoys=decoys_of(ground, facts),
         max_lookups=settings.facts.max_lookups_per_request,
+    )
+
+
+async def _proven_facts(ground: Ground) -> Gatherer:
+    return await facts_of(
+        ground.settings,
+        ground.wires,
+        ground.clock,
+        ground.definitions,
+        ground.bases,
+        ground.compiled,
     )
 
 
@@ -99,7 +112,8 @@ async def house_under(ground: Ground, house: House, before: CompiledPolicies) ->
     if not searched_for(ground.compiled) <= searched_for(before):
         await facts.sentinel(uuid.uuid4().hex)
     in_force = in_force_of(ground)
-    return replace(house, facts=facts, in_force=lambda: in_force, cases=CaseBook())
+    decoys = decoys_of(ground, facts)
+    return replace(house, facts=facts, in_force=lambda: in_force, cases=CaseBook(), decoys=decoys)
 
 
 def documents_of(ground: Ground) -> Documents:
@@ -113,6 +127,13 @@ def targets_of(ground: Ground) -> Targets:
     """The source of the resources that references lead to."""
     cache: TargetCache = FactCache(ground.settings.facts.ttl_s, _MOST_TARGETS, ground.clock)
     return Targets(ground.wires.reader, cache)
+
+
+def decoys_of(ground: Ground, facts: Gatherer) -> DecoySource:
+    """What makes a refusal cost the same, whether something is hidden or absent."""
+    if not ground.settings.facts.decoys:
+        return NO_DECOYS
+    return Decoys(ground.wires.reader, facts.searches)
 
 
 def paging_of(settings: Settings) -> Paging:

@@ -9,6 +9,7 @@ from proxy.decision.decide import decide_request
 from proxy.enforcement.composed import docref, lastn
 from proxy.enforcement.document import document
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
+from proxy.enforcement.equal_cost import at_equal_cost
 from proxy.enforcement.everything import everything
 from proxy.enforcement.export import perform as export
 from proxy.enforcement.export import require_offered
@@ -106,7 +107,7 @@ class Enforcement:
             return await export(await self._exporting(raw, understood, record, principal))
         hearing = await self._open(raw, understood, record, principal)
         await require_open(hearing)
-        return await PERFORM[understood.interaction](hearing)
+        return await at_equal_cost(PERFORM[understood.interaction], hearing)
 
     def _understood(self, raw: RawRequest) -> FhirRequest | CallerError:
         """The request, or why it cannot be understood; that is said only to a caller who is known."""

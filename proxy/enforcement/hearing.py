@@ -16,6 +16,7 @@ from proxy.enforcement.house import House
 from proxy.enforcement.inheritance import heirs
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.facts.documents import Reading
+from proxy.facts.elements import Json
 from proxy.facts.grant import NO_GRANTS, Grant
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.envelope import Envelope, Matter, Resource
@@ -53,6 +54,8 @@ class Hearing:
     grants: Mapping[str, Grant] = field(default_factory=lambda: NO_GRANTS)
     """The break-glass grants that the caller has open, by patient."""
     facts: dict[str, PatientFacts] = field(default_factory=dict)
+    holding: dict[str, tuple[Json, ...]] = field(default_factory=dict)
+    """The documents that hold a Binary, as far as they were asked for."""
 
     @property
     def now(self) -> float:
@@ -138,7 +141,7 @@ class Hearing:
         policies = self.case.compiled.policies
         reading = Reading(self.reader.read, policies.labels.labels_of, policies.digest)
         envelopes = _read(self.reader, resources, whole, over)
-        return await heirs(envelopes, self.house.documents, reading)
+        return await heirs(envelopes, self.house.documents, reading, self.holding)
 
     def _reader_for_facts(self) -> EnvelopeReader:
         """The reader that also looks for what the token or some Consent gathered so far speaks of."""

@@ -10,7 +10,8 @@ from proxy.audit.grants import Queued
 from proxy.audit.record import Record
 from proxy.decision.case import Case, CaseBook, CompiledPolicies
 from proxy.enforcement.exporting import NO_EXPORTS, Exporting
-from proxy.facts.documents import Reading
+from proxy.facts.decoys import NO_DECOYS, DecoySource
+from proxy.facts.documents import Holding, Reading
 from proxy.facts.finding import Tell, untold
 from proxy.facts.grant import Grant, Holder
 from proxy.facts.model import ActorClosure, Facts, PatientFacts
@@ -67,10 +68,14 @@ class DocumentSource(Protocol):
         """The labels of each document (`Type/id`); `None`, or none at all, where they are unknown."""
         ...
 
+    async def holding(self, binaries: Collection[str]) -> Holding:
+        """The documents that have each Binary (`Binary/id`) as content, as they came; none where they are unknown."""
+        ...
+
     async def holders(
-        self, binaries: Collection[str], reading: Reading
+        self, holding: Holding, reading: Reading
     ) -> Mapping[str, tuple[Envelope, ...]]:
-        """The documents that have each Binary (`Binary/id`) as content; none where they are unknown."""
+        """The same, each with its own labels and those that it inherits."""
         ...
 
 
@@ -83,11 +88,15 @@ class NoDocuments:
         """Nothing is known of any."""
         return dict.fromkeys(references)
 
-    async def holders(
-        self, binaries: Collection[str], reading: Reading
-    ) -> Mapping[str, tuple[Envelope, ...]]:
+    async def holding(self, binaries: Collection[str]) -> Holding:
         """Nothing is known of any."""
         return dict.fromkeys(binaries, ())
+
+    async def holders(
+        self, holding: Holding, reading: Reading
+    ) -> Mapping[str, tuple[Envelope, ...]]:
+        """Nothing is known of any."""
+        return dict.fromkeys(holding, ())
 
 
 class TargetSource(Protocol):
@@ -209,6 +218,7 @@ class House:
     targets: TargetSource = field(default_factory=NoTargets)
     tie_breaker: str = ""
     """What every search is sorted by at last; nothing where upstream cannot."""
+    decoys: DecoySource = NO_DECOYS
     max_lookups: int = 20
     """Look-ups that one request may cause."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from proxy.enforcement.house import DocumentSource
 from proxy.facts.documents import Reading
+from proxy.facts.elements import Json
 from proxy.fhir.coding import Coding
 from proxy.fhir.envelope import Envelope
 
@@ -15,13 +16,23 @@ UNKNOWN = frozenset({Coding("", "document")})
 
 
 async def heirs(
-    envelopes: Sequence[Envelope | None], documents: DocumentSource, reading: Reading
+    envelopes: Sequence[Envelope | None],
+    documents: DocumentSource,
+    reading: Reading,
+    holding: dict[str, tuple[Json, ...]],
 ) -> list[Envelope | None]:
-    """The envelopes, each with the labels of the documents it was made from; a Binary with the documents that hold it."""
+    """The envelopes, each with the labels of the documents it was made from; a Binary with the documents that hold it.
+
+    `holding`: what the request knows already of the documents that hold a Binary; it grows.
+    """
     sources = frozenset(source for one in envelopes if one is not None for source in one.sources)
     binaries = frozenset(one.reference for one in envelopes if one is not None and _is_binary(one))
+    missing = binaries - holding.keys()
+    if missing:
+        holding |= await documents.holding(missing)
     known = await documents.labels(sources, reading) if sources else {}
-    holders = await documents.holders(binaries, reading) if binaries else {}
+    held = {one: holding.get(one, ()) for one in binaries}
+    holders = await documents.holders(held, reading) if held else {}
     return [one and _heir(one, known, holders) for one in envelopes]
 
 

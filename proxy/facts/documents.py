@@ -33,6 +33,9 @@ class Reading:
     digest: str
 
 
+Holding: TypeAlias = Mapping[str, tuple[Json, ...]]
+"""The documents, as they came, that have each Binary (`Binary/id`) as content."""
+
 DocumentCache: TypeAlias = FactCache[tuple[str, str], Envelope | None]
 """Documents by the digest of the policies that said what to read of them, and `Type/id`."""
 
@@ -67,17 +70,22 @@ class Documents:
         told: _Told = {}
         return {one: _inherited(one, MOST_REMOVED, known, reading, told) for one in references}
 
-    async def holders(
-        self, binaries: Collection[str], reading: Reading
-    ) -> Mapping[str, tuple[Envelope, ...]]:
-        """The DocumentReferences that have each Binary (`Binary/id`) as content, with all labels; none where it is unknown."""
+    async def holding(self, binaries: Collection[str]) -> Holding:
+        """The DocumentReferences that have each Binary (`Binary/id`) as content; none where there is none, or it is unknown."""
         budget = Budget(self._reader, self._max_lookups)
-        held: dict[str, list[Envelope]] = {}
+        held: dict[str, list[Json]] = {one: [] for one in binaries}
         for chunk in chunks_of(sorted(binaries)):
             found = await budget.search("DocumentReference", ("location", self._spelled(chunk)))
             for document in found or ():
                 for binary in self._contents(document) & frozenset(chunk):
-                    held.setdefault(binary, []).extend(_envelopes([document], reading))
+                    held[binary].append(document)
+        return {one: tuple(some) for one, some in held.items()}
+
+    async def holders(
+        self, holding: Holding, reading: Reading
+    ) -> Mapping[str, tuple[Envelope, ...]]:
+        """The same documents with all labels, those that they inherit too; none for what they cannot be told of."""
+        held = {one: list(_envelopes(some, reading)) for one, some in holding.items()}
         sources = {source for some in held.values() for one in some for source in one.sources}
         known = await self.labels(sources, reading) if sources else {}
         return {one: _heirs(some, known) for one, some in held.items()}

@@ -143,15 +143,21 @@ class Gatherer:
 
         `patient_id` is random. Raises `UnusableError` where it finds something, `UpstreamError` where it fails.
         """
-        searches = [("Consent", _about([f"Patient/{patient_id}"]))]
-        searches += [
-            (kind.resource_type, kind.parameters([f"Patient/{patient_id}"], filters))
-            for kind in self._kinds
-            for filters in kind.filters(self._window())
-        ]
+        searches = self.searches(f"Patient/{patient_id}")
         ignoring = [kind for kind, search in searches if await self._reader.search(kind, search)]
         if ignoring:
             raise UnusableError(*(_ignores(kind) for kind in dict.fromkeys(ignoring)))
+
+    def searches(self, patient: str) -> list[tuple[str, Parameters]]:
+        """The searches that the facts about a patient (`Patient/x`) take, before what they name is looked up."""
+        return [
+            ("Consent", _about([patient])),
+            *(
+                (kind.resource_type, kind.parameters([patient], filters))
+                for kind in self._kinds
+                for filters in kind.filters(self._window())
+            ),
+        ]
 
     # ---- patients ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,10 @@ answer unusable (T-190).
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple, Protocol, TypeAlias
 
 import orjson
@@ -28,6 +31,27 @@ class FhirReader(Protocol):
     async def search(self, resource_type: str, parameters: Parameters) -> list[bytes]:
         """Give all matching resources of all pages, each as its own bytes; `UpstreamError` if any page fails."""
         ...
+
+
+_ASKED: ContextVar[Counter[str] | None] = ContextVar("asked", default=None)
+"""Where the look-ups of the request at hand are counted. INVARIANT: nothing is ever decided by it, only made up for (T-227)."""
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Counts the look-ups made within, by resource type; what another request looks up and this one waits for is not counted."""
+    asked: Counter[str] = Counter()
+    token = _ASKED.set(asked)
+    try:
+        yield asked
+    finally:
+        _ASKED.reset(token)
+
+
+def _count(resource_type: str) -> None:
+    asked = _ASKED.get()
+    if asked is not None:
+        asked[resource_type] += 1
 
 
 Ask: TypeAlias = Callable[[list[str]], Parameters]
@@ -154,6 +178,7 @@ class Budget:
         return True
 
     async def _ask(self, resource_type: str, parameters: Parameters) -> list[Json] | None:
+        _count(resource_type)
         try:
             answer = _resources(await self._reader.search(resource_type, parameters), resource_type)
         except ProxyError:

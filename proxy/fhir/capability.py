@@ -126,7 +126,9 @@ def reduced(
         "security": _SECURITY | _oauth_uris(endpoints),
         "resource": resources,
     }
-    held = compartments_of(frozenset(str(one["type"]) for one in resources), definitions_of(version))
+    held = compartments_of(
+        frozenset(str(one["type"]) for one in resources), definitions_of(version)
+    )
     if held:
         rest["compartment"] = held
     stated = {one.code for one in servers[0].interaction}

@@ -167,9 +167,7 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9_.$*~-]+)+")
 _DOTS = re.compile(r"\.+")
 _TYPE = "[A-Z][A-Za-z]{0,63}"
 _ID = r"[A-Za-z0-9.-]{1,64}"
-_COMPARTMENT = (
-    f"/(?P<compartment>(?:Device|Encounter|Patient|Practitioner|RelatedPerson)/{_ID})"
-)
+_COMPARTMENT = f"/(?P<compartment>(?:Device|Encounter|Patient|Practitioner|RelatedPerson)/{_ID})"
 _INSTANCE = f"/(?P<type>{_TYPE})/(?P<id>{_ID})"
 _READERS = ("GET", "HEAD")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -197,9 +195,7 @@ SERVED = (
     _Route(Interaction.HISTORY_SYSTEM, _READERS, re.compile("/_history")),
     _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})")),
     _Route(Interaction.SEARCH_TYPE, ("POST",), re.compile(f"/(?P<type>{_TYPE})/_search")),
-    _Route(
-        Interaction.SEARCH_TYPE, _READERS, re.compile(rf"{_COMPARTMENT}/(?P<type>{_TYPE}|\*)")
-    ),
+    _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(rf"{_COMPARTMENT}/(?P<type>{_TYPE}|\*)")),
     _Route(
         Interaction.SEARCH_TYPE,
         ("POST",),
@@ -363,9 +359,7 @@ def path_of(request: FhirRequest) -> str:
             return ".well-known/smart-configuration"
         case Interaction.VREAD:
             return f"{instance}/_history/{request.version}"
-        case (
-            Interaction.HISTORY_INSTANCE | Interaction.HISTORY_TYPE | Interaction.HISTORY_SYSTEM
-        ):
+        case Interaction.HISTORY_INSTANCE | Interaction.HISTORY_TYPE | Interaction.HISTORY_SYSTEM:
             return "/".join(filter(None, (instance, "_history")))
         case Interaction.READ | Interaction.SEARCH_TYPE:
             return instance

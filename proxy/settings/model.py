@@ -61,6 +61,9 @@ class FactSettings(Written):
     )
     max_pages: int = Field(50, ge=1)
     max_lookups_per_request: int = Field(20, ge=1)
+    decoys: bool = Field(
+        True, description="a refused instance takes as many look-ups where there is nothing (T-227)"
+    )
 
 
 class Repository(Written):

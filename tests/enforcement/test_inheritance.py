@@ -7,7 +7,7 @@ import pytest
 from proxy.decision.labels import effective_labels
 from proxy.enforcement.house import NoDocuments
 from proxy.enforcement.inheritance import UNKNOWN, heirs
-from proxy.facts.documents import Reading
+from proxy.facts.documents import Holding, Reading
 from proxy.fhir.coding import CONFIDENTIALITY, INLINE_LABEL, Coding
 from proxy.fhir.envelope import Envelope
 from tests.attacks.records import NURSE, PHYSICIAN, ZED, about, gateway
@@ -30,10 +30,14 @@ class Known:
         self.asked.append(set(references))
         return {"DocumentReference/d": V, "DocumentReference/lost": None}
 
+    async def holding(self, binaries: Collection[str]) -> Holding:
+        self.asked.append(set(binaries))
+        return {one: ({"id": "d"},) if one == "Binary/held" else () for one in binaries}
+
     async def holders(
-        self, binaries: Collection[str], reading: Reading
+        self, holding: Holding, reading: Reading
     ) -> Mapping[str, tuple[Envelope, ...]]:
-        return {"Binary/held": (envelope_of({}),)} if "Binary/held" in binaries else {}
+        return {one: (envelope_of({}),) for one, some in holding.items() if some}
 
 
 def binary(own: str, **more: object) -> Envelope:
@@ -43,7 +47,7 @@ def binary(own: str, **more: object) -> Envelope:
 async def test_a_binary_is_given_the_documents_that_hold_it_with_its_own_labels() -> None:
     labelled = {"meta": {"security": [{"system": CONFIDENTIALITY, "code": "V"}]}}
     page = [binary("held", **labelled), binary("loose")]
-    held, loose = await heirs(page, Known(), READING)
+    held, loose = await heirs(page, Known(), READING, {})
     assert held is not None
     assert loose is not None
     assert [one.labels for one in held.holders] == [V]
@@ -51,24 +55,35 @@ async def test_a_binary_is_given_the_documents_that_hold_it_with_its_own_labels(
     assert loose.patients is None
 
 
+async def test_what_is_known_to_hold_a_binary_is_not_asked_for_again() -> None:
+    known = Known()
+    holding: dict[str, tuple[Json, ...]] = {"Binary/held": ({"id": "d"},)}
+    [held] = await heirs([binary("held")], known, READING, holding)
+    assert held is not None
+    assert (len(held.holders), known.asked) == (1, [])
+    await heirs([binary("held"), binary("loose")], known, READING, holding)
+    assert known.asked == [{"Binary/loose"}]
+    assert holding["Binary/loose"] == ()
+
+
 async def test_all_sources_are_asked_for_at_once_and_none_where_there_are_none() -> None:
     known = Known()
     other = {"derivedFrom": [{"reference": "DocumentReference/lost"}]}
     page = [envelope_of(DERIVED), None, envelope_of({}), envelope_of(other)]
-    heir, nothing, plain, lost = await heirs(page, known, READING)
+    heir, nothing, plain, lost = await heirs(page, known, READING, {})
     assert heir is not None
     assert lost is not None
     assert known.asked == [{"DocumentReference/d", "DocumentReference/lost"}]
     assert (heir.labels, lost.labels) == (V, UNKNOWN)
     assert nothing is None
     assert plain is page[2]
-    assert await heirs([plain, None], known, READING) == [plain, None]
+    assert await heirs([plain, None], known, READING, {}) == [plain, None]
     assert len(known.asked) == 1
 
 
 async def test_labelled_elements_inherit_too() -> None:
     envelope = envelope_of({**DERIVED, "note": [{"text": "x", "extension": [LABEL]}]})
-    [heir] = await heirs([envelope], Known(), READING)
+    [heir] = await heirs([envelope], Known(), READING, {})
     assert heir is not None
     assert heir.inline is not None
     assert heir.inline.own == V
@@ -76,7 +91,7 @@ async def test_labelled_elements_inherit_too() -> None:
 
 
 async def test_what_is_unknown_is_a_label_that_nobody_knows() -> None:
-    [heir] = await heirs([envelope_of(DERIVED)], NoDocuments(), READING)
+    [heir] = await heirs([envelope_of(DERIVED)], NoDocuments(), READING, {})
     assert heir is not None
     assert effective_labels(heir, BASELINE).unknown == UNKNOWN
 
