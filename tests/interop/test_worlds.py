@@ -21,6 +21,7 @@ from tests.interop.asking import Ask, asking
 from tests.interop.resources import bundle_of, put
 from tests.stage import Stage, staged
 from tests.worlds.callers import ALWAYS
+from tests.worlds.document_shapes import DOCUMENT_SHAPES, compositions
 from tests.worlds.pair import world_without
 from tests.worlds.shapes import SHAPES
 from tests.worlds.twins import Heard, Shape, Thing, heard, more, name_of, samples
@@ -70,7 +71,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
 async def _server(opened: AsyncExitStack, folder: Path, url: str) -> Server:
     (folder / "paging.key").write_text("one key for both worlds, long enough")
     ask = await opened.enter_async_context(asking(url))
-    await filled(ask, [*samples(), *more()])
+    await filled(ask, [*samples(), *more(), *compositions()])
     await ask("GET", "metadata")  # the first one takes long
     settled = staged(folder, url, facts_ttl_s=3600, more=PAGING, timeout_s=60)
     stage = await opened.enter_async_context(settled)
@@ -134,10 +135,11 @@ async def test_what_is_hidden_might_as_well_not_exist(
     servers: tuple[Server, Server], caller: str
 ) -> None:
     who = ALWAYS[caller]
-    left = await world_without(caller, who, [*samples(), *more()], servers[0].stage)
+    things = [*samples(), *more(), *compositions()]
+    left = await world_without(caller, who, things, servers[0].stage)
     await filled(servers[1].ask, left)
     different = []
-    for shape in SHAPES:
+    for shape in [*SHAPES, *DOCUMENT_SHAPES]:
         one, other = await both(servers, who, shape)
         if one != other:
             one, other = await both(servers, who, ordered(shape))

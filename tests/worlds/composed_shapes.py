@@ -42,7 +42,6 @@ _DOCREF = [
     for rest in ("", "&start=2020&_count=2")
 ]
 _UNSERVED = [
-    "Patient/noe/$summary", "Patient/camille/$summary", "Composition/noe-composition/$document", "Composition/no-such/$document",
     "Observation/_history", "_history", "Patient/_history?_count=1", "Patient/noe/*", "Observation/run-a0/$meta", "Practitioner/dr-vernay/Observation",
 ]  # fmt: skip
 _BUNDLES = [
