@@ -134,7 +134,7 @@ def require_same(one: Told, other: Told, shape: Shape) -> None:
         assert one.calls == other.calls
 
 
-_READ = re.compile("[A-Z][A-Za-z]*/[^/?$]+(/_history(/[^/?$]+)?)?")
+_READ = re.compile("[A-Z][A-Za-z]*/(?!_history)[^/?$]+(/_history(/[^/?$]+)?)?")
 
 
 def _asks_alike(shape: Shape) -> bool:
