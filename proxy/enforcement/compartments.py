@@ -2,18 +2,21 @@
 
 Upstream is never asked for a compartment: each parameter that makes it up is searched like any other search of the caller, with
 scopes, guard and judgement, and a resource is given once. A parameter that reads what may be redacted for the caller is not used.
-`Patient/x/*` is one union of all types that the caller may search. Nothing is asked about the resource that the compartment
-belongs to: no reference leads to one that the caller may not see, and so what is found is what is found where there is none.
+`Patient/x/*` is one union of all types that the caller may search. The compartment of what the caller may not see is that of what
+does not exist: nothing is in it, and upstream is asked the same.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from proxy.decision.case import Case
+from proxy.decision.case import Case, is_universal
 from proxy.enforcement.emergency import is_trusted
+from proxy.enforcement.equal_cost import at_equal_cost
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.matching import Tie, matching, source_of, target_of
+from proxy.enforcement.openness import PATIENT
+from proxy.enforcement.single import current
 from proxy.enforcement.supporting import is_admitted, lenient
 from proxy.enforcement.unions import Leg, beginning, united
 from proxy.errors import CallerError, Refusal
@@ -39,14 +42,14 @@ class Asked(NamedTuple):
     source: Source
 
 
-def asked(hearing: Hearing, request: FhirRequest, count: int, ties: tuple[Tie, ...]) -> Asked:
+async def asked(hearing: Hearing, request: FhirRequest, count: int, ties: tuple[Tie, ...]) -> Asked:
     """How upstream is asked for a search, inside a compartment or not. `count`: matches asked for at once."""
     source = source_of(hearing, "searchset", matching(hearing, ties))
     if not request.compartment:
         return Asked(target_of(hearing, request, count), source)
     _require_open(hearing, request)
     legs = legs_of(hearing, request, count, ties)
-    if not legs:
+    if not legs or not await _is_seen(hearing, request.compartment):
         return Asked("", replace(source, fetch=_nothing))
     if request.type == EVERY_TYPE:
         source = replace(source, fetch=lenient(source.fetch))
@@ -54,8 +57,29 @@ def asked(hearing: Hearing, request: FhirRequest, count: int, ties: tuple[Tie, .
     return Asked(beginning(legs), united(source, legs))
 
 
+async def _is_seen(hearing: Hearing, owner: str) -> bool:
+    """Whether a read would give the caller what a compartment belongs to; where it would not, it takes what it takes where there is none.
+
+    Of a patient each member is judged; and of a type that is about nobody everyone knows which there are.
+    """
+    rtype, _, rid = owner.partition("/")
+    if rtype == PATIENT or is_universal(hearing.case, rtype):
+        return True
+    read = FhirRequest(Interaction.READ, rtype, rid)
+    reading = replace(hearing.as_read(), request=read, start=None, link="")
+    if not is_admitted(reading, rtype):
+        return False
+    try:
+        await at_equal_cost(current, reading)
+    except CallerError as error:
+        if error.refusal is not Refusal.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
 async def _nothing(_: str) -> tuple[Frame, bytes]:
-    """What is found where the filters of a search leave out all that could be."""
+    """What is found where nothing can be."""
     return Frame("Bundle", "searchset"), b""
 
 
@@ -168,11 +192,11 @@ def _is_cut(hearing: Hearing, one: Judged, way: SearchParam) -> bool:
 def _leads(hearing: Hearing, raw: Resource, way: SearchParam, owner: str) -> bool:
     """Whether a parameter leads from a resource to the owner; one that cannot be read is left to be withheld."""
     if way.name == OWN:
-        return named_in(bytes(raw)) == owner
+        return named_in(bytes(raw)) in (owner, None)
     try:
         return owner in references_of(bytes(raw), way.paths, hearing.reader.normal)
     except UnreadableError:
-        return False
+        return True
 
 
 def _open_ways(hearing: Hearing, request: FhirRequest) -> list[SearchParam]:

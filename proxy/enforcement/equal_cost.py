@@ -5,18 +5,18 @@ names, the documents that hold a Binary. What depends on the resource itself is 
 """
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from proxy.decision.case import is_universal
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.openness import PATIENT, named_patients
 from proxy.errors import CallerError, Refusal
 from proxy.facts.lookup import CHUNK, counted
-from proxy.fhir.interaction import Answer
+
+Given = TypeVar("Given")
 
 
-async def at_equal_cost(
-    perform: Callable[[Hearing], Awaitable[Answer]], hearing: Hearing
-) -> Answer:
+async def at_equal_cost(perform: Callable[[Hearing], Awaitable[Given]], hearing: Hearing) -> Given:
     """Performs an interaction; an instance that is refused as absent costs what a hidden one costs."""
     request, house = hearing.request, hearing.house
     with counted() as asked:

@@ -26,22 +26,22 @@ async def search(hearing: Hearing) -> Answer:
         return await bundle(hearing, "searchset", NOTHING, _total_of(hearing, 0))
     if hearing.request.only_counts:
         return await bundle(hearing, "searchset", NOTHING, await _counted(hearing, resolved))
-    first, source = _searched(hearing, resolved)
+    first, source = await _searched(hearing, resolved)
     page = await page_of(hearing, first, source)
     total = await _total(hearing, source, page)
     return await bundle(hearing, "searchset", _tied(hearing, page), total)
 
 
-def _searched(hearing: Hearing, resolved: Resolved) -> Asked:
+async def _searched(hearing: Hearing, resolved: Resolved) -> Asked:
     """What upstream is asked: at once for what a page holds, or for what is counted anyway."""
     least = MOST_ASKED if hearing.request.total or hearing.request.only_counts else LEAST_ASKED
-    return asked(hearing, resolved.request, max(room(hearing), least), resolved.ties)
+    return await asked(hearing, resolved.request, max(room(hearing), least), resolved.ties)
 
 
 async def _counted(hearing: Hearing, resolved: Resolved) -> int:
     """The number of all visible matches (T-9); nothing is included with what does not show."""
     alone = replace(resolved.request, includes=(), sort=())
-    first, source = _searched(hearing, resolved._replace(request=alone))
+    first, source = await _searched(hearing, resolved._replace(request=alone))
     return await _number(hearing, Position(first), source, hearing.house.paging.max_counted)
 
 
