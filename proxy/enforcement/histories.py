@@ -17,6 +17,7 @@ from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.leaving import bundle, page_of, room
 from proxy.enforcement.matching import source_of, target_of
 from proxy.enforcement.newest import Looking, Newest
+from proxy.enforcement.references import judged_whole
 from proxy.enforcement.single import leaves_whole, standing
 from proxy.fhir.bundle import NO_RESOURCE, Frame
 from proxy.fhir.envelope import Envelope
@@ -86,7 +87,9 @@ def _sorting(hearing: Hearing, looking: Looking, find: Find) -> Sort:
         over = {name: one.judged.envelope for name, one in newest.items() if one.judged.envelope}
         ended = await _ended(hearing, looking, rows, shown, over)
         versions = iter(
-            await hearing.judge([row.raw for row in rows if row.holds], whole=body, over=over)
+            await judged_whole(
+                hearing, [row.raw for row in rows if row.holds], whole=body, over=over
+            )
         )
         told = [
             _version(hearing, row.told, next(versions), shown) if row.holds else None
@@ -206,7 +209,7 @@ async def _ended(
     if not wanted:
         return {}
     bodies = await looking.versions(wanted)
-    judged = await hearing.judge(list(bodies.values()), over=over)
+    judged = await judged_whole(hearing, list(bodies.values()), over=over)
     return {
         path: one.envelope is not None
         and one.envelope.versioned == path

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from proxy.decision.decide import decide_request
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.matching import MATCH, source_of
+from proxy.enforcement.references import judged_whole
 from proxy.errors import CallerError, OwnError, UpstreamError
 from proxy.fhir.bundle import NO_RESOURCE, Frame, FrameError, frame_of
 from proxy.fhir.envelope import Resource, named_in
@@ -66,7 +67,9 @@ class Looking:
         current = await self._current(missing)
         lasts = await self._looked_back([one for one in missing if one not in current])
         bodies = [*current.values(), *(last.raw for last in lasts.values())]
-        for wanted, one in zip((*current, *lasts), await self.hearing.judge(bodies), strict=True):
+        for wanted, one in zip(
+            (*current, *lasts), await judged_whole(self.hearing, bodies), strict=True
+        ):
             last = lasts.get(wanted)
             if _is_last(one, wanted, last):
                 self.known[wanted] = Newest(one, last and last.deletion)
@@ -140,7 +143,7 @@ async def last_before_deletion(hearing: Hearing, reference: str) -> Newest | Non
         return None
     if last is None or last.deletion is None:
         return None
-    [judged] = await hearing.judge([last.raw])
+    [judged] = await judged_whole(hearing, [last.raw])
     return Newest(judged, last.deletion) if _is_last(judged, reference, last) else None
 
 

@@ -7,6 +7,7 @@ Targets are looked up by type, many at a time, and kept; where look-ups run out 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from proxy.decision.case import is_universal
@@ -48,6 +49,21 @@ async def settled(hearing: Hearing, leaving: Sequence[Judged]) -> list[Judged]:
         return [Judged(one.raw, one.envelope, one.decision, _NONE) for one in leaving]
     paths = _Paths(led, far - asked | near, await _visible(hearing, leaving, asked - {UNTOLD}))
     return [_settled(one, paths) for one in leaving]
+
+
+async def judged_whole(
+    hearing: Hearing,
+    resources: Sequence[Resource],
+    *,
+    whole: bytes | None = None,
+    over: Mapping[str, Envelope] = MappingProxyType({}),
+) -> list[Judged]:
+    """As `Hearing.judge`, where it depends on a resource whether others show: what would be withheld for a reference in it is denied."""
+    judged = await hearing.judge(resources, whole=whole, over=over)
+    looked = [one for one in judged if one.permitted and is_delicate(one)]
+    known = iter(await settled(hearing, looked) if looked else ())
+    ours = {id(one) for one in looked}
+    return [next(known) if id(one) in ours else one for one in judged]
 
 
 class _Paths(NamedTuple):

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.newest import Newest, last_before_deletion
-from proxy.enforcement.references import settled
+from proxy.enforcement.references import judged_whole, settled
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.envelope import Envelope, Resource, named_in
 from proxy.fhir.interaction import Answer, path_of
@@ -66,7 +66,9 @@ async def standing(hearing: Hearing) -> Newest:
 
 async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Judged:
     body = await hearing.ask(target)
-    [judged] = await hearing.judge([body], over={} if over is None else {over.reference: over})
+    [judged] = await judged_whole(
+        hearing, [body], over={} if over is None else {over.reference: over}
+    )
     # What is there and cannot be judged is hidden, and so absent; only another answer is a failure.
     found = judged.envelope.reference if judged.envelope else named_in(body)
     if found != f"{hearing.request.type}/{hearing.request.id}":
