@@ -6,6 +6,8 @@ from itertools import chain
 import pytest
 
 from tests.stage import ROOT
+from tests.worlds.compartment_shapes import COMPARTMENT_SHAPES
+from tests.worlds.held import HELD_SHAPES
 from tests.worlds.shapes import EVERY
 
 PAGE = (ROOT / "docs" / "threats.md").read_text()
@@ -19,7 +21,7 @@ _TEST = re.compile(r"([\w/]+\.py)::(\w+)")
 _SHAPE = re.compile(r"worlds `([^`]+)`")
 _VERB = re.compile(r"worlds ([A-Z]+)\b")
 _REASON = re.compile(r"(?:cannot occur|open): (?:\S+ ){5,}")
-_TARGETS = [shape.target for shape in EVERY]
+_TARGETS = [shape.target for shape in (*EVERY, *COMPARTMENT_SHAPES, *HELD_SHAPES)]
 _VERBS = {shape.method for shape in EVERY}
 
 

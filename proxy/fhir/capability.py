@@ -49,7 +49,8 @@ _SECURITY = {
 _SEARCHES = (
     f"Searches take chained parameters and _has, of up to {MAX_DEPTH} links, and _count, _elements, _include, _revinclude, "
     "_sort, _summary and _total. Chains lead through what the caller may see, and totals count it, exactly; a search that "
-    "would lead through too much, or count too much, is refused (too-costly). Other parameters of FHIR or of a server are refused."
+    "would lead through too much, or count too much, is refused (too-costly). Other parameters of FHIR or of a server are refused. "
+    "All types of a compartment at once (`*`) take _id, _lastUpdated, _type, _count, _elements, _summary and _total."
 )
 
 _NO_ENDPOINTS: Mapping[str, str] = MappingProxyType({})
