@@ -10,6 +10,7 @@ from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest, SearchP
 from proxy.fhir.query import encode_query, pairs_of
 from proxy.fhir.search import (
     canonical_query,
+    for_upstream,
     includable,
     relative_url,
     request_of,
@@ -221,3 +222,101 @@ def test_a_request_is_written_as_it_was_asked(path: str) -> None:
     _, _, asked = path.partition("?")
     written = sorted(canonical_query(get(path)))
     assert written == sorted(pairs_of(asked))
+
+
+# ---- what mutants showed -------------------------------------------------------------------------------------------------
+
+
+def accepting(accept: str) -> FhirRequest:
+    return request_of(
+        RawRequest("GET", "/fhir/Observation", {"accept": accept}, b"", "r1"), "/fhir", PUBLIC, R4
+    )
+
+
+def test_the_accept_header_may_name_the_version_of_the_tables() -> None:
+    accepting("application/fhir+json;fhirVersion=4.0")
+    with pytest.raises(CallerError) as caught:
+        accepting("application/fhir+json;fhirVersion=5.0")
+    assert caught.value.refusal is Refusal.NOT_ACCEPTABLE
+
+
+def test_the_parameters_of_an_export_are_read_where_it_is_performed() -> None:
+    found = get("Patient/$export?_type=Observation&_since=x")
+    assert found.pairs == (("_type", "Observation"), ("_since", "x"))
+
+
+def test_url_and_body_of_everything_both_count() -> None:
+    parameters = (
+        b'{"resourceType":"Parameters","parameter":[{"name":"_type","valueCode":"Observation"}]}'
+    )
+    headers = {"content-type": "application/fhir+json"}
+    raw = RawRequest("POST", "/fhir/Patient/p/$everything?_count=3", headers, parameters, "r1")
+    found = request_of(raw, "/fhir", PUBLIC, R4)
+    assert found.count == 3
+    assert found.arguments == (SearchParameter("_type", "", ("Observation",)),)
+
+
+def test_references_below_the_public_base_are_ours_in_chains_and_operations_too() -> None:
+    chained = get(f"Observation?encounter.patient={PUBLIC}/Patient/p")
+    [inner] = chained.links[0].inner
+    assert inner.parameters == (SearchParameter("patient", "", ("Patient/p",)),)
+    asked = get(f"Observation/$lastn?patient={PUBLIC}/Patient/p&code=a")
+    assert asked.parameters[0] == SearchParameter("patient", "", ("Patient/p",))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Observation?code=" + ",".join("a" * 1000),
+        "Observation?_elements=" + ",".join(f"a{at}" for at in range(50)),
+        "Observation?_elements=Observation.code,status",
+        "Observation?_count=0",
+        "Observation?_summary=count",
+        "metadata?_summary=false",
+        "Observation?_summary=data&_include=Observation:subject",
+        "Observation?_total=estimate",
+    ],
+    ids=lambda path: path[:40],
+)
+def test_up_to_its_bounds_a_request_is_served(path: str) -> None:
+    get(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Observation?_elements=" + ",".join(f"a{at}" for at in range(51)),
+        "Observation?_elements=Patient.name",
+        "Observation?_elements=code,Patient.name",
+        "Observation/o/_history?_count=0",
+        "Observation/o/_history?_summary=count",
+        "metadata?_summary=true",
+        "Observation?_summary=text&_include=Observation:subject",
+        "Observation?_summary=data&_elements=code",
+    ],
+    ids=lambda path: path[:40],
+)
+def test_beyond_them_it_is_not(path: str) -> None:
+    assert refusal_of(path) is Refusal.PARAMETER
+
+
+def test_upstream_is_asked_for_whole_resources_without_chains_and_counts() -> None:
+    request = get(
+        "Observation?patient.name=a&code=x&_sort=date&_count=3&_total=accurate&_summary=data"
+    )
+    plain = get("Observation?code=x&_sort=date&_count=3")
+    assert for_upstream(request) == plain
+    asked = for_upstream(get("Observation?code=x&_sort=date&_count=3&_elements=code"))
+    assert asked == plain
+    [inner] = get("Patient?_has:Observation:patient:code=x").links[0].inner
+    assert inner.tie == "patient"
+    assert for_upstream(inner) == get("Observation?code=x")
+
+
+def test_an_include_reaches_what_its_element_can_hold() -> None:
+    named = searchable("AllergyIntolerance", "4.0.1")["patient"].targets
+    assert "Group" in named
+    assert includable("AllergyIntolerance", R4)["patient"] == {"Patient"}
+    path = "AllergyIntolerance?_include=AllergyIntolerance:patient"
+    assert refusal_of(f"{path}:Group") is Refusal.PARAMETER
+    assert get(f"{path}:Patient").includes
