@@ -70,7 +70,7 @@ async def test_every_resource_is_written_down_with_what_became_of_it(scene: Scen
     await scene.stage.ask("Observation?patient=susan", "care-team-physician")
     entries = scene.stage.entries()
     assert names(entries, "disclosed") == ["Observation/susan-bp-1", "Observation/susan-bp-2", "Observation/susan-hemoglobin"]  # fmt: skip
-    assert names(entries, "withheld") == ["Observation/susan-urine-may", "Observation/susan-urine-september", "Observation/susan-depression-score"]  # fmt: skip
+    assert names(entries, "withheld") == ["Observation/susan-depression-score", "Observation/susan-urine-may", "Observation/susan-urine-september"]  # fmt: skip
     [entry] = entries
     reasons = {entry.decisions[one.decision].effect for one in entry.touched}
     assert reasons == {"permit", "deny"}
