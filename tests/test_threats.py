@@ -8,6 +8,7 @@ import pytest
 from tests.stage import ROOT
 from tests.worlds.compartment_shapes import COMPARTMENT_SHAPES
 from tests.worlds.held import HELD_SHAPES
+from tests.worlds.history_shapes import HISTORY_SHAPES
 from tests.worlds.shapes import EVERY
 
 PAGE = (ROOT / "docs" / "threats.md").read_text()
@@ -21,7 +22,7 @@ _TEST = re.compile(r"([\w/]+\.py)::(\w+)")
 _SHAPE = re.compile(r"worlds `([^`]+)`")
 _VERB = re.compile(r"worlds ([A-Z]+)\b")
 _REASON = re.compile(r"(?:cannot occur|open): (?:\S+ ){5,}")
-_TARGETS = [shape.target for shape in (*EVERY, *COMPARTMENT_SHAPES, *HELD_SHAPES)]
+_TARGETS = [shape.target for shape in (*EVERY, *COMPARTMENT_SHAPES, *HELD_SHAPES, *HISTORY_SHAPES)]
 _VERBS = {shape.method for shape in EVERY}
 
 
