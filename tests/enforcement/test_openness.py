@@ -173,3 +173,14 @@ async def test_who_reads_no_patient_is_told_of_none(scene: Scene, scope: str) ->
 def test_a_compartment_names_its_patient() -> None:
     request = FhirRequest(Interaction.SEARCH_TYPE, "Observation", compartment="Patient/p")
     assert named_patients(request, definitions_of("4.0.1")) == {"Patient/p"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "named"), [("Patient/p", {"Patient/p"}), ("Encounter/e", set()), ("Device/d", set())]
+)
+@pytest.mark.parametrize("rtype", ["Observation", "*"])
+def test_only_the_compartment_of_a_patient_names_one(
+    owner: str, named: set[str], rtype: str
+) -> None:
+    request = FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment=owner)
+    assert named_patients(request, definitions_of("4.0.1")) == named

@@ -66,6 +66,18 @@ async def test_it_reads_as_if_it_had_never_been_written_there(
     assert _read(pruned.pages) == _read(plain.pages)
 
 
+@pytest.mark.parametrize(
+    "target", ["Observation?_has:List:item:_id=h-some", "Device?_has:Group:member:_id=h-group"]
+)
+async def test_nothing_leads_through_what_is_pruned(worlds: Worlds, target: str) -> None:
+    """Not even to upstream, which would be asked for it by its id."""
+    told = await worlds.whole.told(ALWAYS[PHYSICIAN], Shape(target))
+    searched = [one.target for one in worlds.whole.upstream.calls if "_count=100" in one.target]
+    assert told.status == 200
+    assert [one for one in searched if "/List?" in one or "/Group?" in one]
+    assert not [one for one in searched if "h-secret" in one]
+
+
 async def test_the_holders_are_seen_and_some_of_what_they_hold_is_not(worlds: Worlds) -> None:
     await worlds.of(PHYSICIAN, ALWAYS[PHYSICIAN])
     hidden = worlds.hidden[PHYSICIAN]
