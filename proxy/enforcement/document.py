@@ -15,12 +15,12 @@ from typing import NamedTuple
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.leaving import marks
 from proxy.enforcement.references import settled
-from proxy.enforcement.single import answer, current
+from proxy.enforcement.single import answer, current, leaves_whole
 from proxy.enforcement.supporting import MOST_IDS, by_ids, is_admitted
 from proxy.errors import CallerError, Refusal
 from proxy.fhir.content import nodes_of, tree_of
 from proxy.fhir.document import Part, document_of
-from proxy.fhir.envelope import UNTOLD, UnreadableError
+from proxy.fhir.envelope import UnreadableError
 from proxy.fhir.interaction import Answer, FhirRequest, Interaction
 from proxy.fhir.operation import instant
 from proxy.fhir.pointers import pointed_at
@@ -91,6 +91,9 @@ async def _assembled(hearing: Hearing, composition: Judged) -> list[Judged]:
     held = {f"{_COMPOSITION}/{hearing.request.id}": composition}
     ring, searches, size = [composition], 0, len(bytes(composition.raw))
     while ring:
+        if not all(leaves_whole(hearing, one) for one in ring):
+            # Before anything is followed: what is redacted must move neither what is asked nor how it is refused.
+            raise _absent(hearing, composition, "something in it would be redacted")
         named = _followed(hearing, composition, ring)
         wanted = sorted({one.target for one in named} - held.keys())
         searches += _searches(wanted)
@@ -137,16 +140,18 @@ async def _found(hearing: Hearing, wanted: Sequence[str]) -> dict[str, Judged]:
 
 
 def _followed(hearing: Hearing, composition: Judged, ring: Iterable[Judged]) -> set[_Named]:
-    """What these resources refer to on this server. What the Composition names elsewhere could not be carried."""
+    """What these resources refer to on this server; what cannot be told (`UNTOLD`) is found nowhere.
+
+    What the Composition names elsewhere could not be carried.
+    """
     named: set[_Named] = set()
     for one in ring:
         for text in _texts(hearing, one, composition):
             target = pointed_at(text, hearing.reader.normal, _bases(hearing))
-            outside = target is None and not text.startswith("#")
-            if target == UNTOLD or (outside and one is composition):
-                raise _absent(hearing, composition, "a reference in it leads to another server")
             if target is not None:
                 named.add(_Named(target, text.partition(_VERSION)[2]))
+            elif one is composition and not text.startswith("#"):
+                raise _absent(hearing, composition, "a reference in it leads to another server")
     return named
 
 

@@ -88,7 +88,6 @@ async def _patient(hearing: Hearing) -> Judged:
     if hearing.request.id:
         return await current(hearing)
     search = FhirRequest(Interaction.SEARCH_TYPE, PATIENT, parameters=hearing.request.parameters)
-    guarded(hearing, search)
     heard = replace(hearing, request=search)
     source = source_of(heard, "searchset", matching(heard))
     page = await collect(Position(target_of(heard, search, ASKED)), 2, source)

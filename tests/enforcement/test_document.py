@@ -81,7 +81,17 @@ THINGS = [
     HIDDEN,
     observation("d-round", hasMember=[to("Observation/d-round")]),
 ]  # fmt: skip
+HOLDING = {
+    "resourceType": "Bundle",
+    "id": "d-bundle",
+    "type": "collection",
+    "entry": [
+        {"resource": observation("d-in", hasMember=[to("Observation/d-in-too")])},
+        {"resource": observation("d-in-too")},
+    ],
+}
 WHOLE = {
+    "holding": composition("holding", "Bundle/d-bundle"),
     "whole": composition("whole", "Observation/d-one", "Observation/d-two"),
     "bare": composition("bare", section=[{"title": "s", "text": {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"}}]),
     "contained": composition("contained", author=[to("#me")], contained=[{"resourceType": "Practitioner", "id": "me"}]),
@@ -133,7 +143,7 @@ class Scene:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    held = [*THINGS, *WHOLE.values(), *SHUT.values()]
+    held = [*THINGS, HOLDING, *WHOLE.values(), *SHUT.values()]
     upstream = Upstream(world_of(bundle(*held)))
     async with (
         serving(upstream.respond) as url,
@@ -303,7 +313,10 @@ SCOPES = [
 @pytest.mark.parametrize(("scope", "status"), SCOPES)
 async def test_it_needs_what_the_reads_need(scene: Scene, scope: str, status: int) -> None:
     who = {"like": PHYSICIAN, "scope": scope}
+    scene.upstream.calls.clear()
     assert (await scene.stage.ask("Composition/whole/$document", who)).status == status
+    if "Observation.r" not in scope and "*" not in scope:
+        assert not any("Observation" in one for one in data(scene))
 
 
 async def test_the_bundle_is_as_confidential_as_what_is_in_it(scene: Scene) -> None:

@@ -12,6 +12,8 @@ from aiohttp import web
 from fhir.resources.R4B.bundle import Bundle
 
 from proxy.enforcement import summary
+from proxy.errors import CallerError, Refusal
+from proxy.fhir.interaction import FhirRequest
 from proxy.fhir.summary import NOTHING
 from tests.stage import (
     CANARY,
@@ -57,7 +59,7 @@ EXTRA = [
     about("Observation", "s-vital", status="final", code={"text": "pulse"}, category=[coded("vital-signs")]),
     {"resourceType": "Medication", "id": "s-medication", "code": {"text": "Metformin"}},
     {"resourceType": "Medication", "id": "s-secret", "meta": SECRET, "code": {"text": CANARY + "medication"}},
-    {"resourceType": "Device", "id": "s-stent", "patient": {"reference": "Patient/camille"}, "deviceName": [{"name": "Stent", "type": "user-friendly-name"}]},
+    {"resourceType": "Device", "id": "s-stent", "patient": {"reference": "Patient/camille"}, "parent": {"reference": "Device/no-such"}, "deviceName": [{"name": "Stent", "type": "user-friendly-name"}]},
     {"resourceType": "Practitioner", "id": "only-hidden", "name": [{"family": "only-hidden"}]},
 ]  # fmt: skip
 
@@ -121,8 +123,8 @@ async def test_it_is_a_valid_document(scene: Scene, who: str) -> None:
         assert bool(section.get("entry")) != bool(section.get("emptyReason"))
 
 
-PRUNED = {"Procedure/s-procedure"}
-"""What refers to something hidden."""
+PRUNED = {"Procedure/s-procedure", "Device/s-stent"}
+"""What refers to something hidden, or not there."""
 
 
 async def test_every_entry_of_a_section_is_in_it_byte_for_byte(scene: Scene) -> None:
@@ -220,7 +222,9 @@ NARROW = "user/Patient.rs user/Practitioner.rs user/Organization.rs"
 
 
 async def test_who_may_search_nothing_learns_what_an_empty_record_says(scene: Scene) -> None:
+    scene.upstream.calls.clear()
     reply = await summed(scene, {"like": PHYSICIAN, "scope": NARROW})
+    assert not any("/Condition?" in one.target for one in scene.upstream.calls)
     found = sections(reply)
     assert list(found) == ALWAYS
     for section in found.values():
@@ -264,6 +268,40 @@ async def test_a_patient_is_found_by_an_identifier_of_what_is_seen(scene: Scene)
         found = await scene.stage.ask(f"{IDENTIFIED}{one['system']}%7C{one['value']}", PHYSICIAN)
         none = await scene.stage.ask(f"{IDENTIFIED}nobody", PHYSICIAN)
         assert (found.status, found.body) == (none.status, none.body) == (404, none.body)
+
+
+async def test_an_identifier_of_several_is_of_nobody(scene: Scene) -> None:
+    found = [json.loads(await scene.raw(f"Patient/{one}")) for one in ("camille", "ines")]
+
+    async def several(request: web.BaseRequest) -> web.Response | None:
+        if "/Patient?identifier" not in request.raw_path:
+            return None
+        listed = [{"resource": one} for one in found[:most]]
+        return web.json_response({"resourceType": "Bundle", "type": "searchset", "entry": listed})
+
+    scene.upstream.override = several
+    try:
+        most = 1
+        assert (await scene.stage.ask(f"{IDENTIFIED}x", PHYSICIAN)).status == 200
+        most = 2
+        assert (await scene.stage.ask(f"{IDENTIFIED}x", PHYSICIAN)).status == 404
+    finally:
+        scene.upstream.override = None
+
+
+async def test_what_reads_something_redacted_is_not_searched(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guarded(_: object, search: FhirRequest) -> None:
+        if any(one.name == "category" for one in search.parameters):
+            raise CallerError(Refusal.PARAMETER, "reads what is redacted")
+
+    monkeypatch.setattr(summary, "guarded", guarded)
+    scene.upstream.calls.clear()
+    reply = await summed(scene)
+    assert not any("category=" in one.target for one in scene.upstream.calls)
+    assert not any(one.startswith("Observation/") for one in named(sections(reply)[RESULTS]))
+    assert "Observation/s-smoking" in entries(reply)
 
 
 async def test_upstream_is_never_asked_for_the_operation(scene: Scene) -> None:
