@@ -12,6 +12,7 @@ from proxy.app.delivery import start_delivery
 from proxy.app.expiring import start_expiry
 from proxy.app.ground import Ground, journal_of, secret_for
 from proxy.app.house import house_of
+from proxy.app.label_watch import LabelWatch, start_probing
 from proxy.app.listening import PendingListener, tls_of
 from proxy.app.notices import start_notices
 from proxy.app.reloading import PolicyWatch, start_watching
@@ -67,6 +68,8 @@ async def _started(
     stack.callback(grants.close)
     wires = await wires_of(settings, env, stack)
     definitions = await definitions_for(settings, wires.data)
+    label_watch = LabelWatch(wires.data, wires.by_read)
+    await label_watch.prove()
     listener = PendingListener()
     own_url = await _listening(settings, listener, stack, shared=shared)
     public_url = (settings.public_url or own_url).rstrip("/")
@@ -77,6 +80,7 @@ async def _started(
     start_notices(ground, env, journal, stack, metrics)
     metrics.unreviewed.set_function(grants.unreviewed)
     start_expiry(answering.lasting, stack)
+    start_probing(label_watch, stack, metrics)
     metrics.observing.set(settings.mode == "observe")
     metrics.stuck.set_function(lambda: len(journal.file.stuck()))
     listener.found(_public(settings, answering, metrics))
@@ -84,7 +88,10 @@ async def _started(
     watch = start_watching(answering, read, stack, metrics)
     routes = routes_of(answering.review, metrics)
     administration = AdminListener(
-        metrics, Readiness(journal, wires.data), routes, degraded=watch.degraded
+        metrics,
+        Readiness(journal, wires.data),
+        routes,
+        degraded=lambda: {**watch.degraded(), **label_watch.degraded()},
     )
     admin_url = await _administered(settings, administration, stack)
     return Gateway(public_url, admin_url, journal, watch, stack)

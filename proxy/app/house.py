@@ -41,7 +41,7 @@ async def house_of(ground: Ground, journal: Journal, grants: GrantSource = NO_GR
     in_force = in_force_of(ground)
     facts = await _proven_facts(ground)
     return House(
-        upstream=wires.data,
+        upstream=wires.rereading,
         identify=identifier_of(settings, ground.env, ground.bases, ground.clock, wires.outside),
         facts=facts,
         journal=journal,

@@ -21,6 +21,7 @@ from proxy.audit.journal import SqliteJournal
 from proxy.decision.case import CompiledPolicies
 from proxy.errors import Finding, OwnError, UnusableError, UpstreamError
 from proxy.facts.gather import Gatherer, GatherSettings
+from proxy.facts.lookup import FhirReader
 from proxy.fhir.capability import reduced
 from proxy.fhir.definitions import FHIR_VERSIONS, Definitions, definitions_of
 from proxy.settings import Settings
@@ -28,6 +29,7 @@ from proxy.wire.bulk import BulkClient
 from proxy.wire.client import Reach, UpstreamClient, UpstreamReader, fetch_json, session_of
 from proxy.wire.credentials import Fixed, posted
 from proxy.wire.passage import Passage
+from proxy.wire.rereading import LabelledReader, Rereading, Switch
 from proxy.wire.sending import resource_sender, webhook_sender
 from proxy.wire.userinfo import userinfo_of
 
@@ -43,7 +45,10 @@ class Wires:
 
     base_url: str
     data: UpstreamClient
-    reader: UpstreamReader
+    rereading: Rereading
+    """The same upstream, which reads again what comes in Bundles while `by_read` is on."""
+    by_read: Switch
+    reader: FhirReader
     outside: Outside
     event_sender: Callable[[str], Send]
     resource_sender: Callable[[str, str], Send]
@@ -66,7 +71,8 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
         for_facts = credentials_of(upstream.lookup_auth, env, lookups, clock)
     reach = Reach(url, own, upstream.max_body_bytes)
     looking_up = Reach(url, for_facts, upstream.max_body_bytes)
-    reader = UpstreamReader(UpstreamClient(lookups, looking_up), url, settings.facts.max_pages)
+    by_read = Switch(upstream.labels == "by-read")
+    reader = _reader(settings, UpstreamClient(lookups, looking_up), by_read)
 
     def written(repository: str, rtype: str) -> Send:
         # Our credentials for upstream are for upstream, not for whoever keeps the audit.
@@ -84,7 +90,15 @@ async def wires_of(settings: Settings, env: Mapping[str, str], stack: AsyncExitS
     bulk = BulkClient(data, reach, upstream.timeout_s)
     client = UpstreamClient(data, reach)
     outside = _outside(lookups)
-    return Wires(url, client, reader, outside, sender, written, hook, bulk, passage)
+    again = Rereading(client, by_read)
+    return Wires(url, client, again, by_read, reader, outside, sender, written, hook, bulk, passage)
+
+
+def _reader(settings: Settings, client: UpstreamClient, by_read: Switch) -> LabelledReader:
+    """Look-ups; what is found by them and judged by its labels is read again where that is switched on."""
+    url, most = settings.upstream.url.rstrip("/"), settings.facts.max_pages
+    again = UpstreamReader(Rereading(client, by_read), url, most)
+    return LabelledReader(again, UpstreamReader(client, url, most))
 
 
 def _outside(session: aiohttp.ClientSession) -> Outside:

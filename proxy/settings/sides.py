@@ -78,6 +78,10 @@ class UpstreamSettings(Written):
     tie_breaker: Literal["_id", "none"] = Field(
         "_id", description="what every search is sorted by at last, so that nothing sorts alike"
     )
+    labels: Literal["in-searches", "by-read"] = Field(
+        "in-searches",
+        description="whether search results carry their security labels, or each resource is read again by itself (T-53)",
+    )
     pool: Pool = Pool()
     timeout_s: int = Field(30, ge=1, le=600)
     max_body_bytes: int = Field(

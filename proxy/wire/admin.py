@@ -65,6 +65,12 @@ class Metrics:
         self.observing = self._gauge("observing", said)
         said = "Break-glass grants that nobody has reviewed, open ones included"
         self.unreviewed = self._gauge("break_glass_unreviewed", said)
+        said = "1 once upstream was seen to leave security labels out of what it gives in Bundles"
+        self.labels_lost = self._gauge("labels_lost", said)
+        said = (
+            "Labelled resources that the last look at what upstream's Bundles carry could compare"
+        )
+        self.labels_compared = self._gauge("labels_compared", said)
         said = "What was not understood and denied, by kind; `audit findings` tells what it was"
         self.findings = self._counter("findings", said, "kind")
         for kind in FindingKind:  # an alert on an increase needs a series that begins at 0

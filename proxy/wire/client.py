@@ -19,6 +19,7 @@ from proxy.fhir.links import page_of
 from proxy.fhir.query import encode_query
 from proxy.wire.credentials import Credentials, is_refusal
 from proxy.wire.headers import READ_FROM_UPSTREAM, is_json
+from proxy.wire.rereading import Getting
 
 OK = 200
 LONGEST_QUERY = 1800
@@ -143,7 +144,7 @@ class UpstreamReader:
     """Port `FhirReader`: fact look-ups with the gateway's own rights, all pages (decisions §3)."""
 
     def __init__(
-        self, client: UpstreamClient, base_url: str, max_pages: int, page_size: int = 500
+        self, client: Getting, base_url: str, max_pages: int, page_size: int = 500
     ) -> None:
         self._client = client
         self._base_url = base_url
