@@ -13,6 +13,7 @@ import pytest
 from proxy import app
 from proxy.demo.stage import data_directory
 from proxy.identity.development import development_keys, development_token
+from proxy.sandbox.body import draft_of
 from proxy.sandbox.samples import load_samples
 from proxy.sandbox.server import start_sandbox
 from proxy.sandbox.store import Store
@@ -138,11 +139,43 @@ async def test_an_r5_consent_opens_and_closes(
     assert bundle["total"] == 1
 
 
+async def test_histories_show_what_is_open_and_what_was(
+    asked: tuple[app.Gateway, Store, aiohttp.ClientSession],
+) -> None:
+    gateway, store, session = asked
+    for own, patient in (("was-open", "p1"), ("was-silent", "p2")):
+        resource = {
+            **RECORD[-1],
+            "id": own,
+            "subject": {"reference": f"Patient/{patient}"},
+            "code": {"text": own},
+        }
+        store.update(draft_of(json.dumps(resource).encode(), store.definitions), own)
+        store.delete("Observation", own)
+    for path in ("Observation/_history", "_history"):
+        async with session.get(f"{gateway.url}/{path}?_count=1000") as answer:
+            text = await answer.text()
+            told = [
+                (one["request"]["method"], one["request"]["url"])
+                for one in json.loads(text)["entry"]
+            ]
+        assert [one for one in told if one[1].startswith("Observation/")] == [
+            ("DELETE", "Observation/was-open"), ("PUT", "Observation/was-open"), ("PUT", "Observation/open"),
+        ]  # fmt: skip
+        assert "CANARY" not in text
+
+
 async def test_every_audit_event_is_taken_by_an_r5_server(
     asked: tuple[app.Gateway, Store, aiohttp.ClientSession],
 ) -> None:
     gateway, _, session = asked
-    for target in ("Patient/p1", "Observation?patient=p1", "Observation/no-such"):
+    for target in (
+        "Patient/p1",
+        "Observation?patient=p1",
+        "Observation/no-such",
+        "Observation/_history",
+        "_history",
+    ):
         async with session.get(f"{gateway.url}/{target}") as answer:
             await answer.read()
     for _ in range(200):

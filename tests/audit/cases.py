@@ -101,6 +101,9 @@ FAILED = changed(
     READ, outcome="failed", status=503, refusal="unavailable", decisions=(), touched=()
 )
 HISTORY = changed(READ, interaction="history-instance", target="/fhir/Observation/o1/_history")
+HISTORIES = changed(
+    READ, interaction="history-type", target="/fhir/Observation/_history", resource_id=""
+)
 CAPABILITIES = changed(
     READ,
     interaction="capabilities",

@@ -44,5 +44,6 @@ def test_only_in_reads_the_client_is_the_destination() -> None:
 
 
 def test_what_has_no_profile_claims_none() -> None:
-    for shape in (balp.OTHER, balp.SHAPES["history-instance"], balp.SHAPES["capabilities"]):
+    histories = ("history-instance", "history-type", "history-system", "capabilities")
+    for shape in (balp.OTHER, *map(balp.SHAPES.__getitem__, histories)):
         assert balp.profile_url(shape, patient=True) == ""

@@ -20,6 +20,7 @@ from tests.audit.cases import (
     DENIED,
     EMPTY_SEARCH,
     FAILED,
+    HISTORIES,
     HISTORY,
     NO_TOKEN,
     OBSERVER,
@@ -218,6 +219,14 @@ def test_interactions_without_profile_claim_none(entry: Entry, code: str) -> Non
     (event,) = rest(entry)
     assert event["subtype"][0]["code"] == code
     assert event["outcome"] == "0"
+    assert "meta" not in event
+
+
+def test_a_history_of_many_is_a_query_about_whom_it_disclosed() -> None:
+    (event,) = rest(HISTORIES)
+    assert event["subtype"][0]["code"] == "history-type"
+    assert (event["action"], patients(event)) == ("E", ["Patient/p1"])
+    assert [one for one in event["entity"] if "query" in one]
     assert "meta" not in event
 
 

@@ -79,12 +79,18 @@ def test_a_history_says_of_each_version_how_it_came_about() -> None:
         OutEntry("Patient/1", b"{}", "POST", "1"),
         OutEntry("Patient/1", b"{}", "PUT", ""),
         OutEntry("Patient/1", b"", deleted=True),
+        OutEntry("Patient/2", b"{}", "PUT", "2", modified="2026-11-22T08:00:00.000+01:00"),
+        OutEntry("Patient/2", b"", "", "3", deleted=True, modified="2026-11-22T08:00:00Z"),
+        OutEntry("Patient/3", b"", deleted=True, modified='then","x":"'),
     ]
     built = orjson.loads(bundle_of("history", entries, public_url=PUBLIC, links=[], total=3))
     assert built["entry"] == [
         {"fullUrl": f"{PUBLIC}/Patient/1", "resource": {}, "request": {"method": "POST", "url": "Patient/1"}, "response": {"status": "200", "etag": 'W/"1"'}},
         {"fullUrl": f"{PUBLIC}/Patient/1", "resource": {}, "request": {"method": "PUT", "url": "Patient/1"}, "response": {"status": "200"}},
         {"fullUrl": f"{PUBLIC}/Patient/1", "request": {"method": "DELETE", "url": "Patient/1"}, "response": {"status": "204"}},
+        {"fullUrl": f"{PUBLIC}/Patient/2", "resource": {}, "request": {"method": "PUT", "url": "Patient/2"}, "response": {"status": "200", "etag": 'W/"2"', "lastModified": "2026-11-22T08:00:00.000+01:00"}},
+        {"fullUrl": f"{PUBLIC}/Patient/2", "request": {"method": "DELETE", "url": "Patient/2"}, "response": {"status": "204", "etag": 'W/"3"', "lastModified": "2026-11-22T08:00:00Z"}},
+        {"fullUrl": f"{PUBLIC}/Patient/3", "request": {"method": "DELETE", "url": "Patient/3"}, "response": {"status": "204"}},
     ]  # fmt: skip
 
 

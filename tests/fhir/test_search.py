@@ -140,6 +140,27 @@ def test_a_history_takes_count_and_since() -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["Observation/_history", "_history"])
+def test_the_history_of_many_takes_what_that_of_one_takes(path: str) -> None:
+    found = get(f"{path}?_count=5&_since=2026-01-01T00:00:00Z&_summary=true")
+    assert (found.count, found.since, found.summary) == (5, "2026-01-01T00:00:00Z", "true")
+    assert relative_url(found) == f"{path}?_count=5&_since=2026-01-01T00:00:00Z&_summary=true"
+    assert get("Observation/_history?_elements=code").elements == ("code",)
+    assert refusal_of("_history?_elements=code") is Refusal.PARAMETER
+    for asked in (
+        "_at=2020",
+        "_list=1",
+        "_sort=_lastUpdated",
+        "_count=0",
+        "_total=accurate",
+        "_type=Patient",
+        "_summary=count",
+        "code=x",
+        "_since=2020",
+    ):
+        assert refusal_of(f"{path}?{asked}") is Refusal.PARAMETER
+
+
 @pytest.mark.parametrize(
     "path", ["Patient/P1?_format=json&_pretty=true&_summary=false", "Patient/P1"]
 )
