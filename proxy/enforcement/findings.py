@@ -22,7 +22,9 @@ _KINDS = {
 
 def report(judged: Iterable[Judged], find: Tell) -> None:
     """Tell of every decision that something unknown made, and of what could not be read at all."""
+    judged = list(judged)
     hidden = {id(one.decision): one for one in judged if not one.permitted}
+    hidden |= {id(one): one for one in judged if one.envelope is not None and not one.envelope.id}
     found: dict[tuple[FindingKind, str], str] = {}
     for one in hidden.values():
         where = (one.envelope.reference if one.envelope else named_in(one.raw)) or ""
@@ -36,6 +38,8 @@ def _found(one: Judged) -> Iterator[tuple[FindingKind, str]]:
     if one.decision is None or one.decision is ILLEGIBLE:
         yield FindingKind.UNREADABLE_RESOURCE, "something that cannot be read"
         return
+    if one.envelope is not None and not one.envelope.id:
+        yield FindingKind.UNREADABLE_RESOURCE, "something without an id"
     for reason in one.decision.reasons:
         kind = _KINDS.get(reason.voice)
         if kind is not None and reason.verdict is Verdict.UNKNOWN and _is_troubling(reason):

@@ -1,5 +1,8 @@
 """The lines of an export's file, judged while they stream: decoded, judged in batches, recorded, then given (BULK-1, T-42).
 
+A line that cannot be judged is withheld like any other, and the operator hears of it: were the file to fail for it, a hidden one
+would show.
+
 INVARIANT: a line is given only after the journal entry of its batch is durable; each batch is an entry of its own, so that
 no entry grows with the file. The parts in which lines leave are cut by what leaves alone: where a part ends would otherwise
 tell how many hidden lines lie between.
@@ -12,11 +15,12 @@ from dataclasses import replace
 
 from proxy.audit.record import standing_of
 from proxy.enforcement.exporting import Asking
+from proxy.enforcement.findings import report
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.references import settled
 from proxy.errors import OwnError, ProxyError
 from proxy.fhir.interaction import Interaction
-from proxy.fhir.ndjson import Lines, require_type
+from proxy.fhir.ndjson import Lines
 from proxy.obligations.disclose import Judged
 
 MOST_LINES = 256
@@ -37,10 +41,10 @@ async def lines_of(
     places, begun = hearing.house.exports.places, False
     places.take()
     try:
-        async with aclosing(_batches(hearing, urls, rtype, asking)) as batches:
+        async with aclosing(_batches(hearing, urls, asking)) as batches:
             kept, noticed = b"", set[tuple[str, str]]()
             async for batch in batches:
-                kept += await _given(hearing, batch, told, noticed)
+                kept += await _given(hearing, batch, rtype, told, noticed)
                 while len(kept) > PART:
                     yield kept[:PART]
                     begun, kept = True, kept[PART:]
@@ -54,7 +58,7 @@ async def lines_of(
 
 
 async def _batches(
-    hearing: Hearing, urls: Sequence[str], rtype: str, asking: Asking
+    hearing: Hearing, urls: Sequence[str], asking: Asking
 ) -> AsyncGenerator[list[bytes], None]:
     """The lines of all files, in batches; the last may be empty, so that an empty file is recorded as one."""
     exports, batch, size = hearing.house.exports, list[bytes](), 0
@@ -63,24 +67,25 @@ async def _batches(
         async with aclosing(exports.upstream.pieces(url, asking)) as pieces:
             async for piece in pieces:
                 for line in lines.fed(piece):
-                    require_type(line, rtype)
                     batch.append(line)
                     size += len(line)
                     if len(batch) >= MOST_LINES or size >= MOST_BYTES:
                         yield batch
                         batch, size = [], 0
-        for line in lines.last():
-            require_type(line, rtype)
-            batch.append(line)
+        batch += lines.last()
     yield batch
 
 
 async def _given(
-    hearing: Hearing, batch: Sequence[bytes], told: frozenset[str], noticed: set[tuple[str, str]]
+    hearing: Hearing,
+    batch: Sequence[bytes],
+    rtype: str,
+    told: frozenset[str],
+    noticed: set[tuple[str, str]],
 ) -> bytes:
     """What leaves of a batch, once that is recorded. `noticed`: whom the file has given notice already."""
     now = await renewed(hearing)
-    judged = await now.judge(batch)
+    judged = _of_type(now, rtype, await now.judge(batch))
     shown = await settled(now, [one for one in judged if _leaves(one)])
     for one in (*judged, *shown):
         if not _leaves(one):
@@ -91,6 +96,18 @@ async def _given(
     now.record.tell_once(noticed)
     await now.house.journal.record(now.record.entry(OK))
     return b"".join(itertools.chain.from_iterable((bytes(body), b"\n") for body in leaving))
+
+
+def _of_type(hearing: Hearing, rtype: str, judged: Sequence[Judged]) -> list[Judged]:
+    """Each line; one that is no resource of the type that the file is of cannot be judged, for nobody asked for it."""
+    known = [
+        one if one.envelope is None or one.envelope.type == rtype else Judged(one.raw, None, None)
+        for one in judged
+    ]
+    report(
+        (new for one, new in zip(judged, known, strict=True) if new is not one), hearing.record.find
+    )
+    return known
 
 
 def _leaves(one: Judged) -> bool:

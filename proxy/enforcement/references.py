@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from proxy.decision.case import is_universal
 from proxy.decision.decide import decide_request
+from proxy.enforcement.findings import report
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.house import nobody
 from proxy.facts.lookup import CHUNK
@@ -48,7 +49,11 @@ async def settled(hearing: Hearing, leaving: Sequence[Judged]) -> list[Judged]:
     if not asked:
         return [Judged(one.raw, one.envelope, one.decision, _NONE) for one in leaving]
     paths = _Paths(led, far - asked | near, await _visible(hearing, leaving, asked - {UNTOLD}))
-    return [_settled(one, paths) for one in leaving]
+    told = [_settled(one, paths) for one in leaving]
+    report(
+        (one for one in told if one.decision is ILLEGIBLE and not _inside(one)), hearing.record.find
+    )
+    return told
 
 
 async def judged_whole(
@@ -98,7 +103,7 @@ def _settled(one: Judged, paths: _Paths) -> Judged:
     texts = references_in(bytes(one.raw)) if one.envelope else _NONE
     named = {target for text in texts if (target := paths.led.get(text)) in paths.read and target}
     about = about.union(*(paths.read[name] for name in named if name.startswith(_PATIENT)))
-    inside = one.envelope.inside if one.envelope else ()
+    inside = _inside(one)
     held = frozenset(_held(inside))
     astray = frozenset(
         text for text in texts if paths.astray(text, about) and paths.led.get(text) not in held
@@ -159,6 +164,8 @@ async def _bodies(
 async def _read(reading: Hearing, bodies: list[Resource]) -> Mapping[str, frozenset[str]]:
     """Those that are permitted. Who is about somebody of whom no facts were gathered is not: nothing is asked for that alone."""
     envelopes = reading.reader.read_all(bodies)
+    pairs = zip(bodies, envelopes, strict=True)
+    report([Judged(body, None, None) for body, one in pairs if one is None], reading.record.find)
     told = [
         body for body, one in zip(bodies, envelopes, strict=True) if _is_known(one, reading.facts)
     ]
@@ -172,6 +179,10 @@ async def _read(reading: Hearing, bodies: list[Resource]) -> Mapping[str, frozen
 def is_delicate(one: Judged) -> bool:
     """Whether it would be withheld for a reference in it: what holds others, and what is nested deeper than letters are opened."""
     return one.envelope is not None and (bool(one.envelope.inside) or may_be_deep(bytes(one.raw)))
+
+
+def _inside(one: Judged) -> tuple[Envelope, ...]:
+    return one.envelope.inside if one.envelope else ()
 
 
 def _held(inside: Iterable[Envelope]) -> Iterator[str]:

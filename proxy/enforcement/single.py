@@ -11,7 +11,7 @@ from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.newest import Newest, last_before_deletion
 from proxy.enforcement.references import judged_whole, settled
 from proxy.errors import CallerError, Refusal, UpstreamError
-from proxy.fhir.envelope import Envelope, Resource, named_in
+from proxy.fhir.envelope import Envelope, Resource, is_another
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.outcome import CONTENT_TYPE
 from proxy.fhir.warning import header_of
@@ -70,10 +70,9 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
         hearing, [body], over={} if over is None else {over.reference: over}
     )
     # What is there and cannot be judged is hidden, and so absent; only another answer is a failure.
-    found = judged.envelope.reference if judged.envelope else named_in(body)
-    if found != f"{hearing.request.type}/{hearing.request.id}":
+    if is_another(body, hearing.request.type, hearing.request.id):
         raise UpstreamError("upstream answered with another resource, or with none at all")
-    if not judged.permitted:
+    if not judged.permitted or judged.envelope is None or not judged.envelope.id:
         hearing.withhold(judged)
         raise CallerError(Refusal.NOT_FOUND, "withheld")
     if judged.decision is not None:

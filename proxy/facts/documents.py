@@ -85,7 +85,7 @@ class Documents:
         self, holding: Holding, reading: Reading
     ) -> Mapping[str, tuple[Envelope, ...]]:
         """The same documents with all labels, those that they inherit too; none for what they cannot be told of."""
-        held = {one: list(_envelopes(some, reading)) for one, some in holding.items()}
+        held = {one: _all(some, reading) for one, some in holding.items()}
         sources = {source for some in held.values() for one in some for source in one.sources}
         known = await self.labels(sources, reading) if sources else {}
         return {one: _heirs(some, known) for one, some in held.items()}
@@ -135,6 +135,12 @@ def _envelopes(resources: Iterable[Json], reading: Reading) -> Iterator[Envelope
             yield reading.read(orjson.dumps(resource))
         except UnreadableError:
             continue
+
+
+def _all(resources: Collection[Json], reading: Reading) -> list[Envelope]:
+    """All of them, or none where one cannot be read or named: it might close what the others open."""
+    read = [one for one in _envelopes(resources, reading) if one.id]
+    return read if len(read) == len(resources) else []
 
 
 _Told: TypeAlias = dict[tuple[str, int], Labels | None]

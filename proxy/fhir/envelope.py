@@ -172,3 +172,22 @@ def named_in(raw: Resource) -> str | None:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     return f"{named.resourceType}/{named.id}"
+
+
+class _Stated(msgspec.Struct, frozen=True):
+    """What something says of itself, if anything."""
+
+    resourceType: str = ""  # noqa: N815  (FHIR's name)
+    id: str = ""
+
+
+_STATED = msgspec.json.Decoder(_Stated)
+
+
+def is_another(raw: Resource, rtype: str, own: str) -> bool:
+    """Whether it is a resource that says of itself to be another than `Type/id`; what says nothing that can be read is not."""
+    try:
+        stated = _STATED.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return stated.resourceType not in (rtype, "") or stated.id not in (own, "")

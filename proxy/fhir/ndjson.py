@@ -2,7 +2,8 @@
 
 Laws:
 - A line is given only when it is whole, however the bytes arrive; what is no line of its own is never guessed (T-42).
-- Bounded memory: a line longer than is allowed is an `UpstreamError`, and so is one that is no resource.
+- Bounded memory: of a line longer than is allowed nothing is kept; `LOST` stands for it. A file that ends inside a line is an
+  `UpstreamError`, for it is no whole file.
 """
 
 import msgspec
@@ -14,11 +15,8 @@ _END = b"\n"
 _BLANK = b" \t\r"
 
 
-class _Named(msgspec.Struct):
-    resourceType: str  # noqa: N815  (FHIR's name)
-
-
-_DECODER = msgspec.json.Decoder(_Named)
+LOST = b"\x00"
+"""Stands for a line that is longer than is allowed: nobody can read a resource from it."""
 
 
 class Lines:
@@ -41,35 +39,28 @@ class Lines:
         return [line for line in map(self._bare, (first, *whole)) if line]
 
     def last(self) -> list[bytes]:
-        """The line that no end of line followed, if there is one."""
+        """The line that no end of line followed, if there is one. `UpstreamError` where it is none: the file ends inside it."""
         line = self._bare(self._taken(b""))
-        return [line] if line else []
+        if not line:
+            return []
+        try:
+            msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise UpstreamError("a file of an export ends inside a line") from None
+        return [line]
 
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._longest:
-            raise UpstreamError("a line of an export's file is longer than export.line_bytes")
-        if part:
+            self._begun.clear()
+        elif part:
             self._begun.append(part)
 
     def _taken(self, part: bytes) -> bytes:
         self._keep(part)
-        line = b"".join(self._begun)
+        line = LOST if self._size > self._longest else b"".join(self._begun)
         self._begun, self._size = [], 0
         return line
 
     def _bare(self, line: bytes) -> bytes:
-        if len(line) > self._longest:
-            raise UpstreamError("a line of an export's file is longer than export.line_bytes")
-        return line.strip(_BLANK)
-
-
-def require_type(line: bytes, rtype: str) -> None:
-    """Refuse a line that is no resource of the type that the file is of. Raises UpstreamError."""
-    try:
-        line.decode("utf-8")
-        found = _DECODER.decode(line).resourceType
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise UpstreamError("a line of an export's file is no resource") from None
-    if found != rtype:
-        raise UpstreamError("a line of an export's file is a resource of another type")
+        return LOST if len(line) > self._longest else line.strip(_BLANK)

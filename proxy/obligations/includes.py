@@ -95,7 +95,7 @@ def references_of(raw: bytes, paths: Iterable[str], normal: Normal) -> Iterator[
     """The normalised references at element paths of a resource."""
     try:
         tree = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise UnreadableError("not JSON") from None
     for path in paths:
         for node in _at(tree, path.split(".")):
@@ -109,7 +109,7 @@ def refers(raw: bytes, paths: Iterable[str], gone: frozenset[str]) -> bool:
     """Whether a reference stands at element paths of a resource, other than those written as one of `gone`."""
     try:
         tree = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise UnreadableError("not JSON") from None
     nodes = (node for path in paths for node in _at(tree, path.split(".")))
     return any(

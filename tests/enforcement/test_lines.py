@@ -21,6 +21,7 @@ from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.house import House
 from proxy.enforcement.lines import MOST_LINES, PART
 from proxy.fhir.interaction import Answer, RawRequest
+from tests.attacks.test_poison_ways import POISON
 from tests.bulk import (
     CONCEALED,
     HIDDEN,
@@ -38,6 +39,7 @@ from tests.bulk import (
     registry,
 )  # fmt: skip
 from tests.stage import Reply, Stage, Upstream, authorization, below_base, bundle, names, world_of
+from tests.worlds.twins import told_by
 
 WORLD = (*RECORDS, *CONCEALED)
 
@@ -116,7 +118,6 @@ async def test_a_file_may_be_cut_anywhere(tmp_path: Path) -> None:
 
 
 FAULTS: dict[str, bytes] = {
-    "cut short": line("b", REFUSES, HIDDEN)[:-20],
     "another type": orjson.dumps({"resourceType": "Patient", "id": SHARES}) + b"\n",
     "a bundle": orjson.dumps(
         {"resourceType": "Bundle", "entry": [{"resource": observation("x", REFUSES)}]}
@@ -131,12 +132,33 @@ FAULTS: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-async def test_a_file_that_is_no_ndjson_of_its_type_is_a_failure_and_gives_nothing(
-    tmp_path: Path, name: str
+FAULTS |= {
+    kind: body.replace(b'"Condition"', b'"Observation"').replace(b"Patient/zed", b"Patient/share") + b"\n"
+    for kind, body in POISON.items()
+}  # fmt: skip
+
+
+async def test_a_line_that_is_no_resource_of_the_file_s_type_is_withheld_alone(
+    tmp_path: Path,
 ) -> None:
     async with file_of(tmp_path, "export: {line_bytes: 2048}") as (stage, upstream, file):
-        giving(upstream, lambda: [line("a"), FAULTS[name]])
+        giving(upstream, lambda: [line("a"), line("b")])
+        clean = await get(stage, file)
+        stage.entries()
+        for name, fault in FAULTS.items():
+            giving(upstream, lambda fault=fault: [line("a"), fault, line("b")])  # type: ignore[misc]
+            reply = await get(stage, file)
+            assert told_by(reply) == told_by(clean), name
+            entries = stage.entries()
+            assert [what for entry in entries for what in entry.findings], name
+            assert [one.outcome for entry in entries for one in entry.touched].count("withheld") == 1, name  # fmt: skip
+
+
+async def test_a_file_that_ends_inside_a_line_is_a_failure_and_gives_nothing(
+    tmp_path: Path,
+) -> None:
+    async with file_of(tmp_path) as (stage, upstream, file):
+        giving(upstream, lambda: [line("a"), line("b", REFUSES, HIDDEN)[:-20]])
         reply = await get(stage, file)
         assert (reply.status, HIDDEN in reply.text) == (503, False)
         assert stage.entries()[-1].outcome == "failed"

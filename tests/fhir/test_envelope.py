@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
-from proxy.fhir.envelope import Envelope, Matter
+from proxy.fhir.envelope import Envelope, Matter, is_another
 
 R, N = Coding(CONFIDENTIALITY, "R"), Coding(CONFIDENTIALITY, "N")
 HIV = Coding("http://loinc.org", "75622-1")
@@ -64,3 +64,24 @@ def test_the_patients_of_a_matter_stand_in_order() -> None:
     assert matter.sorted_patients == ("Patient/a", "Patient/b")
     nobody = Matter("Observation", frozenset(), None, frozenset(), frozenset())
     assert nobody.sorted_patients == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "another"),
+    [
+        (b'{"resourceType":"Patient","id":"1"}', False),
+        (b'{"resourceType":"Patient","id":"2"}', True),
+        (b'{"resourceType":"Person","id":"1"}', True),
+        (b'{"resourceType":"OperationOutcome"}', True),
+        (b'{"resourceType":"Patient"}', False),
+        (b'{"id":"1"}', False),
+        (b'{"id":"2"}', True),
+        (b'{"resourceType":7,"id":"2"}', False),
+        (b'{"resourceType":"Person","id":"2","x":"\xff"}', False),
+        (b"[" * 5000, False),
+        (b"null", False),
+        (b"", False),
+    ],
+)
+def test_what_says_to_be_another_resource_is_one(body: bytes, another: bool) -> None:
+    assert is_another(body, "Patient", "1") is another
