@@ -18,8 +18,9 @@ from proxy.enforcement.emergency import CEREMONIES
 from proxy.enforcement.flow import PUBLIC, Enforcement
 from proxy.enforcement.house import House
 from proxy.errors import CallerError, OwnError, ProxyError, Refusal
-from proxy.fhir.interaction import METHODS, Answer, RawRequest, below_base, split_target
+from proxy.fhir.interaction import Answer, RawRequest, below_base, split_target
 from proxy.fhir.outcome import answer_of
+from proxy.fhir.paths import METHODS
 from proxy.fhir.search import request_of
 from proxy.identity.principal import Principal
 

@@ -4,7 +4,7 @@ Laws:
 - The answer depends on the shape of the request alone; no upstream call has been made when it is refused.
 - The path is a plain grammar in visible ASCII without any percent sign: nothing is decoded, so that no other
   hop can decode it differently (threats T-129 to T-134).
-- A path of `SERVED` asked with another method is METHOD (405). A path of `UNSERVED`, whatever the method, is
+- A path of `paths.SERVED` asked with another method is METHOD (405). A path of `paths.UNSERVED`, whatever the method, is
   NOT_SUPPORTED (501): batch, operations, GraphQL, compartments of other types, search above one type. Any other
   path, an unknown type and an id that cannot exist are NOT_FOUND (404). A method that FHIR does not use is METHOD.
 """
@@ -17,6 +17,7 @@ from typing import assert_never
 
 from proxy.errors import CallerError, Refusal
 from proxy.fhir import negotiation, query
+from proxy.fhir.paths import METHODS, SERVED, UNSERVED, Route
 
 
 class Interaction(Enum):
@@ -165,90 +166,6 @@ MAX_PATH = 512
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_.$*~-]+)+")
 _DOTS = re.compile(r"\.+")
-_TYPE = "[A-Z][A-Za-z]{0,63}"
-_ID = r"[A-Za-z0-9.-]{1,64}"
-_COMPARTMENT = f"/(?P<compartment>(?:Device|Encounter|Patient|Practitioner|RelatedPerson)/{_ID})"
-_INSTANCE = f"/(?P<type>{_TYPE})/(?P<id>{_ID})"
-_READERS = ("GET", "HEAD")
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-"""The methods of the FHIR REST interface."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """A path below the base, and what it means with the methods it is served for."""
-
-    interaction: Interaction
-    methods: tuple[str, ...]
-    path: re.Pattern[str]
-
-
-SERVED = (
-    _Route(Interaction.CAPABILITIES, _READERS, re.compile("/metadata")),
-    _Route(
-        Interaction.SMART_CONFIGURATION, _READERS, re.compile(r"/\.well-known/smart-configuration")
-    ),
-    _Route(Interaction.READ, _READERS, re.compile(_INSTANCE)),
-    _Route(Interaction.VREAD, _READERS, re.compile(f"{_INSTANCE}/_history/(?P<version>{_ID})")),
-    _Route(Interaction.HISTORY_INSTANCE, _READERS, re.compile(f"{_INSTANCE}/_history")),
-    _Route(Interaction.HISTORY_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})/_history")),
-    _Route(Interaction.HISTORY_SYSTEM, _READERS, re.compile("/_history")),
-    _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(f"/(?P<type>{_TYPE})")),
-    _Route(Interaction.SEARCH_TYPE, ("POST",), re.compile(f"/(?P<type>{_TYPE})/_search")),
-    _Route(Interaction.SEARCH_TYPE, _READERS, re.compile(rf"{_COMPARTMENT}/(?P<type>{_TYPE}|\*)")),
-    _Route(
-        Interaction.SEARCH_TYPE,
-        ("POST",),
-        re.compile(f"{_COMPARTMENT}(?:/(?P<type>{_TYPE}))?/_search"),
-    ),
-    _Route(
-        Interaction.OPERATION,
-        ("POST",),
-        re.compile(r"/\$(?P<operation>(?:end-)?break-glass)"),
-    ),
-    _Route(
-        Interaction.EVERYTHING,
-        (*_READERS, "POST"),
-        re.compile(rf"/(?P<type>Patient)/(?P<id>{_ID})/\$(?P<operation>everything)"),
-    ),
-    _Route(
-        Interaction.LASTN, _READERS, re.compile(r"/(?P<type>Observation)/\$(?P<operation>lastn)")
-    ),
-    _Route(
-        Interaction.DOCREF,
-        _READERS,
-        re.compile(r"/(?P<type>DocumentReference)/\$(?P<operation>docref)"),
-    ),
-    _Route(
-        Interaction.DOCUMENT,
-        (*_READERS, "POST"),
-        re.compile(rf"/(?P<type>Composition)(?:/(?P<id>{_ID}))?/\$(?P<operation>document)"),
-    ),
-    _Route(
-        Interaction.SUMMARY,
-        (*_READERS, "POST"),
-        re.compile(rf"/(?P<type>Patient)(?:/(?P<id>{_ID}))?/\$(?P<operation>summary)"),
-    ),
-    _Route(
-        Interaction.EXPORT,
-        ("GET", "POST"),
-        re.compile(
-            rf"(?:/(?P<type>Patient)|/(?P<group>Group)/(?P<id>{_ID}))?/\$(?P<operation>export)"
-        ),
-    ),
-    _Route(Interaction.EXPORT, ("GET", "DELETE"), re.compile(r"/\$(?P<operation>export-status)")),
-    _Route(Interaction.EXPORT, ("GET",), re.compile(r"/\$(?P<operation>export-file)")),
-)
-
-UNSERVED = re.compile(
-    "|".join(
-        (
-            "(?:/_search)?",  # the base itself: batch, transaction, system search
-            rf"(?:/{_TYPE}(?:/{_ID}(?:/_history/{_ID})?)?)?/\$[A-Za-z-]+",  # operations, $graphql
-            rf"/{_TYPE}/{_ID}/(?:\*|{_TYPE}(?:/_search)?)",  # compartments, but for types in that of a patient
-        )
-    )
-)
 
 
 def interaction_of(
@@ -320,14 +237,14 @@ def _routed(method: str, path: str, types: frozenset[str]) -> FhirRequest:
 
 
 def _request_of(
-    route: _Route, method: str, parts: Mapping[str, str], types: frozenset[str]
+    route: Route, method: str, parts: Mapping[str, str], types: frozenset[str]
 ) -> FhirRequest:
     if parts.get("type") and parts["type"] not in types | {EVERY_TYPE}:
         raise CallerError(Refusal.NOT_FOUND, "the resource type is unknown")
     if method not in route.methods:
         raise CallerError(Refusal.METHOD, "the method is not served on this path")
     return FhirRequest(
-        route.interaction,
+        Interaction(route.code),
         type=parts.get("type")
         or parts.get("group")
         or (EVERY_TYPE if parts.get("compartment") else ""),
