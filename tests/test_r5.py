@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from fhir.resources.bundle import Bundle
 
 from proxy import app
 from proxy.demo.stage import data_directory
@@ -184,3 +185,47 @@ async def test_every_audit_event_is_taken_by_an_r5_server(
         await asyncio.sleep(0.05)
     assert await asyncio.to_thread(gateway.journal.file.undelivered, 1) == []
     assert await asyncio.to_thread(gateway.journal.file.stuck) == []
+
+
+LETTER: dict[str, Any] = {
+    "resourceType": "Composition",
+    "id": "letter",
+    "status": "final",
+    "type": {"text": "letter"},
+    "subject": [{"reference": "Patient/p1"}],
+    "date": "2026-01-01",
+    "author": [{"reference": "Practitioner/dr"}],
+    "title": "letter",
+    "section": [{"title": "s", "entry": [{"reference": "Observation/open"}]}],
+}
+TELLING = LETTER | {
+    "id": "telling",
+    "section": [{"title": "s", "entry": [{"reference": "Observation/denied"}]}],
+}
+MEDICINE: dict[str, Any] = {
+    "resourceType": "MedicationStatement",
+    "id": "m",
+    "status": "recorded",
+    "medication": {"concept": {"text": "ramipril"}},
+    "subject": {"reference": "Patient/p1"},
+}
+
+
+async def test_documents_and_summaries_are_those_of_r5(
+    asked: tuple[app.Gateway, Store, aiohttp.ClientSession],
+) -> None:
+    gateway, store, session = asked
+    load_samples(store, [json.dumps(one).encode() for one in (LETTER, TELLING, MEDICINE)])
+    for target, status in (
+        ("Composition/letter/$document", 200),
+        ("Composition/telling/$document", 404),
+        ("Patient/p1/$summary", 200),
+        ("Patient/p2/$summary", 404),
+    ):
+        async with session.get(f"{gateway.url}/{target}") as answer:
+            body = await answer.read()
+            assert (answer.status, target) == (status, target)
+            assert b"CANARY" not in body
+            if status == 200:
+                assert Bundle.model_validate_json(body).type == "document"
+            assert (b"ramipril" in body) is target.endswith("p1/$summary")

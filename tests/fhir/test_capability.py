@@ -80,12 +80,7 @@ def test_only_what_the_gateway_lets_through_is_stated() -> None:
         {"type": "Condition", "interaction": [{"code": "read"}]},
         {
             "type": "Observation",
-            "interaction": [
-                {"code": "read"},
-                {"code": "vread"},
-                {"code": "history-type"},
-                {"code": "search-type"},
-            ],
+            "interaction": [{"code": "read"}, {"code": "vread"}, {"code": "history-type"}, {"code": "search-type"}],
             "versioning": "versioned",
             "searchInclude": ["Observation:subject"],
             "searchRevInclude": ["Provenance:target", "Observation:has-member"],
@@ -103,6 +98,19 @@ def test_only_what_the_gateway_lets_through_is_stated() -> None:
         },
         {"type": "Provenance", "interaction": [{"code": "read"}]},
     ]
+
+
+def test_what_is_composed_is_stated_whether_upstream_has_it_or_not() -> None:
+    own = statement()
+    listed = own["rest"][1]["resource"]
+    searched = [{"code": "read"}, {"code": "search-type"}]
+    listed += [{"type": one, "interaction": searched} for one in ("Patient", "Composition")]
+    found = {
+        one["type"]: [each["name"] for each in one.get("operation", [])]
+        for one in reduce(own)["rest"][0]["resource"]
+    }
+    assert found["Patient"] == ["everything", "summary"]
+    assert found["Composition"] == ["document"]
 
 
 def test_nothing_of_upstream_s_own_words_is_in_it() -> None:

@@ -120,15 +120,6 @@ def test_a_posted_search_in_a_compartment_is_one(path: str, rtype: str) -> None:
     assert found == FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment="Encounter/E1")
 
 
-@pytest.mark.parametrize(
-    ("path", "rtype"), [("Observation/_search", "Observation"), ("_search", "*")]
-)
-def test_a_posted_search_in_a_compartment_is_one(path: str, rtype: str) -> None:
-    found = understood(raw("POST", f"/fhir/Encounter/E1/{path}", headers=FORM, body=b"_id=x"))
-
-    assert found == FhirRequest(Interaction.SEARCH_TYPE, rtype, compartment="Encounter/E1")
-
-
 @pytest.mark.parametrize("base", ["", "/"])
 def test_the_base_may_be_the_root(base: str) -> None:
     found = interaction_of(raw(target="/Patient/P1"), base, TYPES)
