@@ -17,6 +17,7 @@ DOUBLE = [
     '{"meta":{"security":[{"system":"s","code":"R","code":"N"},{"system":"s"}]}}',
     '{"meta":{"security":[{"system":"s","system":"t","code":"R"}]}}',
     '{"meta":{"security":[{"display":"]","system":"s","code":"R","code":"N"}]}}',
+    '{"meta":{"security":[{"system":"s","code":"R","display":"]","code":"N"}]}}',
     '{"meta":{"security":[{"extension":[],"system":"s","code":"R","code":"N"}]}}',
     '{"subject":{"reference":"Patient/1"},"subject":{"reference":"Patient/2"}}',
     '{"subject":{"reference":"Patient/1","reference":"Patient/2"}}',
@@ -24,6 +25,7 @@ DOUBLE = [
     '{"subject":{"reference":"Patient/1","identifier":{"value":"1"},"reference":"Patient/2"}}',
     '{"subject":[{"reference":"Patient/1"},{"reference":"Patient/1","reference":"Patient/2"}]}',
     '{"subject":{"display":"\\"}","reference":"Patient/1","reference":"Patient/2"}}',
+    '{"subject":{"reference":"Patient/1","display":"\\"}","reference":"Patient/2"}}',
 ]
 
 

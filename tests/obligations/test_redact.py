@@ -99,6 +99,11 @@ class TestLabels:
             "REDACTED",
         ]
 
+    def test_are_added_beside_what_is_no_label(self) -> None:
+        before = patient(meta={"security": ["x"]}, birthDate="1970")
+        body = applied(before, "remove Patient.birthDate").body
+        assert json.loads(body)["meta"]["security"] == ["x", {"system": LABELS, "code": "REDACTED"}]
+
     def test_come_behind_type_and_id(self) -> None:
         assert list(json.loads(applied(patient(active=True), "remove Patient.id").body)) == [
             "resourceType",
