@@ -95,6 +95,8 @@ TARGETS = [
     "/Practitioner/dr-martin",
     "/Patient/camille/_history",
     "/Patient/camille/_history/1",
+    "/Condition/_history?_count=100",
+    "/_history?_count=1000",
     "/Observation?bogus=1",
     "/Nonsense",
     "/metadata",
