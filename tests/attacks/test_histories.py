@@ -26,6 +26,10 @@ def of(patient: str, text: str) -> Json:
     return condition(subject={"reference": f"Patient/{patient}"}, code={"text": text})
 
 
+def by(author: str, **more: Any) -> Json:
+    return condition(recorder={"reference": f"Practitioner/{author}"}, **more)
+
+
 PASTS: list[tuple[str, list[Step], list[str]]] = [
     # what happened to one instance; the versions of it that a physician of Zed's care team is shown, deletions as `-n`
     ("handed over by another patient", [of("noe", "CANARY"), of("zed", "ours")], ["2"]),
@@ -43,6 +47,7 @@ PASTS: list[tuple[str, list[Step], list[str]]] = [
     ("deleted, back, and hidden", [condition(code={"text": "CANARY"}), "Condition/c", condition(**V)], []),
     ("deleted, back as another's, deleted", [of("zed", "CANARY"), "Condition/c", of("noe", "CANARY"), "Condition/c"], []),
     ("deleted twice", [condition(code={"text": "a"}), "Condition/c", condition(code={"text": "b"}), "Condition/c"], ["-4", "3", "-2", "1"]),
+    ("very restricted by the one who asks", [by("dr-vernay", code={"text": "CANARY"}), by("dr-martin", **V)], ["2"]),
     ("about nobody once", [condition(subject={"display": "CANARY"}), condition()], ["2"]),
     ("a label nobody knows, once", [condition(meta={"security": [{"system": "x", "code": "CANARY"}]}), condition()], ["2"]),
 ]  # fmt: skip
