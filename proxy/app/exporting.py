@@ -40,10 +40,10 @@ class JudgedByLabels:
         if self._by_read.on:
             raise UpstreamError("upstream leaves labels out of what it gives in bulk")
 
-    async def kick_off(self, target: str, asking: Asking) -> str:
+    async def kick_off(self, target: str, asking: Asking, body: bytes = b"") -> str:
         """Port `BulkUpstream`."""
         self._require_labels()
-        return await self._upstream.kick_off(target, asking)
+        return await self._upstream.kick_off(target, asking, body)
 
     async def manifest(self, url: str, asking: Asking) -> bytes | None:
         """Port `BulkUpstream`."""

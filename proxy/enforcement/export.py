@@ -17,7 +17,8 @@ from proxy.decision.handling import conveyed
 from proxy.enforcement.exporting import Asking
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.house import House
-from proxy.enforcement.lines import lines_of
+from proxy.enforcement.lines import File, lines_of
+from proxy.enforcement.wished import named_patients
 from proxy.errors import CallerError, OwnError, Refusal
 from proxy.facts.model import Facts
 from proxy.fhir import export
@@ -30,11 +31,14 @@ from proxy.fhir.interaction import (
     Interaction,
     path_of,
 )
+from proxy.fhir.kickoff import Wish, asked_of_upstream, posted, query_of, wish_of
 from proxy.fhir.ndjson import MEDIA_TYPE
 from proxy.fhir.negotiation import require_async
-from proxy.fhir.query import encode_query
+from proxy.fhir.operation import instant
+from proxy.fhir.query import encode_query, pairs_of
 from proxy.fhir.warning import header_of
 from proxy.obligations.cursor import binding_of
+from proxy.obligations.guard import fulfillable
 from proxy.obligations.job import Job, seal_job, unseal_job
 
 ACCEPTED = 202
@@ -57,26 +61,62 @@ def require_offered(house: House, request: FhirRequest) -> None:
 async def _kick_off(hearing: Hearing) -> Answer:
     house, request = hearing.house, hearing.request
     require_async(hearing.raw.headers)
-    given = request.pairs + (
-        export.posted(hearing.raw.body) if hearing.raw.method == "POST" else ()
-    )
-    wish = export.wish_of(given, house.definitions)
+    wish = _wish(hearing)
     types = _admitted(hearing, wish)
+    _require_filters(hearing, wish, types)
     if request.type == export.GROUP:
         await _require_group(hearing)
-    # Named or narrowed, the types go up, so that upstream exports no more than may leave.
-    every = types == export.types_of(request.type, house.definitions)
-    asked = replace(wish, types=() if every else types)
-    target = "?".join(filter(None, (path_of(request), export.query_of(asked))))
-    url = await house.exports.upstream.kick_off(target, _asking(hearing))
-    own = "?".join(filter(None, (path_of(request), export.query_of(wish))))
+    patients = await named_patients(hearing, wish.patients)
+    # Where nobody is left whom the caller sees, there is nothing to ask upstream for, be they hidden or not there.
+    url = "" if wish.patients and not patients else await _begun(hearing, wish, types, patients)
     expires = hearing.now + house.exports.job_s
-    job = Job(_binding(hearing), expires, url, own, types)
-    status = _url(hearing, STATUS_OF_EXPORT, _job=seal_job(job, house.cursor_key, house.nonce()))
-    return Answer(ACCEPTED, {"content-location": status}, b"")
+    job = Job(_binding(hearing), expires, url, _with_query(request, query_of(wish)), types)
+    sealed = seal_job(job, house.cursor_key, house.nonce())
+    if len(sealed) > export.LONGEST_JOB:
+        raise CallerError(Refusal.TOO_LARGE, "the export names more than its links can hold")
+    return Answer(ACCEPTED, {"content-location": _url(hearing, STATUS_OF_EXPORT, _job=sealed)}, b"")
 
 
-def _admitted(hearing: Hearing, wish: export.Wish) -> tuple[str, ...]:
+async def _begun(
+    hearing: Hearing, wish: Wish, types: tuple[str, ...], patients: tuple[str, ...]
+) -> str:
+    """The status URL of the job that upstream begins. Named or narrowed, the types go up, so that it exports no more than may leave."""
+    every = types == export.types_of(hearing.request.type, hearing.house.definitions)
+    asked = replace(wish, types=() if every else types, patients=patients)
+    query, body = asked_of_upstream(asked)
+    target = _with_query(hearing.request, query)
+    return await hearing.house.exports.upstream.kick_off(target, _asking(hearing), body)
+
+
+def _with_query(request: FhirRequest, query: str) -> str:
+    return "?".join(filter(None, (path_of(request), query)))
+
+
+def _wish(hearing: Hearing) -> Wish:
+    """What is asked for. Patients are named in a body alone, and of a Group none: who is in it would be told by it."""
+    house, request = hearing.house, hearing.request
+    if any(name == "patient" for name, _ in request.pairs):
+        raise CallerError(Refusal.PARAMETER, "`patient` is given in a POST")
+    is_posted = hearing.raw.method == "POST"
+    more = posted(hearing.raw.body, house.public_url) if is_posted else ()
+    wish = wish_of(request.pairs + more, house.definitions, house.public_url)
+    if wish.patients and request.type != export.PATIENT:
+        raise CallerError(Refusal.PARAMETER, "`patient` narrows an export of patients alone")
+    return wish
+
+
+def _require_filters(hearing: Hearing, wish: Wish, types: tuple[str, ...]) -> None:
+    """Refuses searches of types that are not exported, and those that read what may be redacted for the caller."""
+    conditions = [condition for one in wish.filters for condition in one.conditions]
+    if len(fulfillable(conditions, hearing.case)) < len(set(conditions)):
+        raise CallerError(
+            Refusal.PARAMETER, "`_typeFilter` reads an element that is redacted for this caller"
+        )
+    if not {one.rtype for one in wish.filters} <= set(types):
+        raise CallerError(Refusal.PARAMETER, "`_typeFilter` searches a type that is not exported")
+
+
+def _admitted(hearing: Hearing, wish: Wish) -> tuple[str, ...]:
     """The types that are exported: all that were named, or else those of the level that may be."""
     named = wish.types
     if named:
@@ -121,11 +161,10 @@ async def _status(hearing: Hearing) -> Answer:
     house = hearing.house
     sealed = export.job_of(hearing.request.pairs)
     job = _job(hearing, sealed)
-    body = await house.exports.upstream.manifest(job.url, _asking(hearing))
-    if body is None:
+    made = await _made(hearing, job)
+    if made is None:
         # Upstream's own words on progress would tell how much there is (T-64).
         return Answer(ACCEPTED, {"retry-after": str(house.exports.poll_s)}, b"")
-    made = export.manifest_of(body)
     request = f"{house.public_url}/{job.request}"
 
     def url_of(rtype: str) -> str:
@@ -141,12 +180,13 @@ async def _file(hearing: Hearing) -> Answer:
     job = _job(hearing, sealed)
     if rtype not in job.types:
         raise CallerError(Refusal.NOT_FOUND, "the export has no such file")
-    asking = _asking(hearing)
-    body = await house.exports.upstream.manifest(job.url, asking)
-    if body is None:
+    made = await _made(hearing, job)
+    if made is None:
         raise CallerError(Refusal.NOT_FOUND, "the export is under way, and has no files")
     told = conveyed(hearing.case)
-    lines = lines_of(hearing, export.manifest_of(body).urls(rtype), rtype, told, asking)
+    given = pairs_of(job.request.partition("?")[2])
+    wish = wish_of(given, house.definitions, house.public_url)
+    lines = lines_of(hearing, made.urls(rtype), File(rtype, told, wish), _asking(hearing))
     first = await anext(lines)
     headers = {"content-type": MEDIA_TYPE, "x-intermediary": house.public_url, **header_of(told)}
     return Answer(OK, headers, first, lines)
@@ -154,8 +194,18 @@ async def _file(hearing: Hearing) -> Answer:
 
 async def _cancel(hearing: Hearing) -> Answer:
     job = _job(hearing, export.job_of(hearing.request.pairs), admitted=False)
-    await hearing.house.exports.upstream.cancel(job.url, _asking(hearing))
+    if job.url:
+        await hearing.house.exports.upstream.cancel(job.url, _asking(hearing))
     return Answer(ACCEPTED, {}, b"")
+
+
+async def _made(hearing: Hearing, job: Job) -> export.Manifest | None:
+    """What upstream has made; nothing where it was asked for nothing; `None` while the export is under way."""
+    exports = hearing.house.exports
+    if not job.url:
+        return export.Manifest(instant(job.expires - exports.job_s), ())
+    body = await exports.upstream.manifest(job.url, _asking(hearing))
+    return None if body is None else export.manifest_of(body)
 
 
 def _job(hearing: Hearing, sealed: str, *, admitted: bool = True) -> Job:

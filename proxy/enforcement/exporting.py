@@ -17,8 +17,11 @@ class Asking(NamedTuple):
 class BulkUpstream(Protocol):
     """Port: upstream's exports. `UpstreamError` when nothing usable came, `CallerError(NOT_FOUND)` for a job that is gone."""
 
-    async def kick_off(self, target: str, asking: Asking) -> str:
-        """Begin an export (`Patient/$export?…`); its status URL."""
+    async def kick_off(self, target: str, asking: Asking, body: bytes = b"") -> str:
+        """Begin an export (`Patient/$export?…`), by POST where there is a `body`; its status URL.
+
+        `CallerError(NOT_SUPPORTED)` where upstream does not export what is asked for.
+        """
         ...
 
     async def manifest(self, url: str, asking: Asking) -> bytes | None:
@@ -54,9 +57,9 @@ class Places:
 class Rehearsed:
     """Begins nothing and has nothing."""
 
-    async def kick_off(self, target: str, asking: Asking) -> str:
+    async def kick_off(self, target: str, asking: Asking, body: bytes = b"") -> str:
         """Port `BulkUpstream`."""
-        del target, asking
+        del target, asking, body
         return ""
 
     async def manifest(self, url: str, asking: Asking) -> bytes | None:

@@ -12,14 +12,17 @@ import itertools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import NamedTuple
 
 from proxy.audit.record import standing_of
 from proxy.enforcement.exporting import Asking
 from proxy.enforcement.findings import report
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.references import settled
+from proxy.enforcement.wished import is_wished
 from proxy.errors import OwnError, ProxyError
 from proxy.fhir.interaction import Interaction
+from proxy.fhir.kickoff import Wish
 from proxy.fhir.ndjson import Lines
 from proxy.obligations.disclose import Judged
 
@@ -31,10 +34,18 @@ PART = 65_536
 """Bytes of every part that leaves, but the last."""
 
 
+class File(NamedTuple):
+    """What a file holds: resources of a type that are wished for. `told`: the warnings that its reader has been given."""
+
+    rtype: str
+    told: frozenset[str]
+    wish: Wish
+
+
 async def lines_of(
-    hearing: Hearing, urls: Sequence[str], rtype: str, told: frozenset[str], asking: Asking
+    hearing: Hearing, urls: Sequence[str], file: File, asking: Asking
 ) -> AsyncGenerator[bytes, None]:
-    """What leaves of some files of upstream, in parts. `told`: the warnings that the reader has been given.
+    """What leaves of some files of upstream, in parts.
 
     `ProxyError` where it cannot be had whole, and that is recorded.
     """
@@ -44,7 +55,7 @@ async def lines_of(
         async with aclosing(_batches(hearing, urls, asking)) as batches:
             kept, noticed = b"", set[tuple[str, str]]()
             async for batch in batches:
-                kept += await _given(hearing, batch, rtype, told, noticed)
+                kept += await _given(hearing, batch, file, noticed)
                 while len(kept) > PART:
                     yield kept[:PART]
                     begun, kept = True, kept[PART:]
@@ -77,21 +88,21 @@ async def _batches(
 
 
 async def _given(
-    hearing: Hearing,
-    batch: Sequence[bytes],
-    rtype: str,
-    told: frozenset[str],
-    noticed: set[tuple[str, str]],
+    hearing: Hearing, batch: Sequence[bytes], file: File, noticed: set[tuple[str, str]]
 ) -> bytes:
     """What leaves of a batch, once that is recorded. `noticed`: whom the file has given notice already."""
     now = await renewed(hearing)
-    judged = _of_type(now, rtype, await now.judge(batch))
+    elements = file.wish.elements_of(file.rtype)
+    if elements:
+        now.request = replace(now.request, type=file.rtype, elements=elements)
+    judged = _of_type(now, file.rtype, await now.judge(batch))
     shown = await settled(now, [one for one in judged if _leaves(one)])
     for one in (*judged, *shown):
         if not _leaves(one):
             now.withhold(one)
-    leaving = now.disclose_all([one for one in shown if _leaves(one)])
-    if not now.record.warned <= told:
+    wished = [one for one in shown if _leaves(one) and is_wished(now, one, file.wish)]
+    leaving = now.disclose_all(wished)
+    if not now.record.warned <= file.told:
         raise OwnError("a line calls for a warning that the file was not begun with")
     now.record.tell_once(noticed)
     await now.house.journal.record(now.record.entry(OK))

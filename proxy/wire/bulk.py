@@ -23,8 +23,19 @@ _KICK_OFF = {
     "accept": "application/fhir+json",
     "accept-encoding": "identity",
     "prefer": "respond-async",
+    # else a server may give an earlier job of the same parameters, with what was there then, which another may delete
+    "cache-control": "no-cache",
 }
+_POSTED = {"content-type": "application/fhir+json"}
 _NDJSON = {"accept": "application/fhir+ndjson", "accept-encoding": "identity"}
+_UNSERVED = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.NOT_IMPLEMENTED,
+    }
+)
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _PIECE = 65_536
 """Bytes that are read at once."""
@@ -41,10 +52,19 @@ class BulkClient:
             total=None, sock_connect=_CONNECT_S, sock_read=patience_s
         )
 
-    async def kick_off(self, target: str, asking: Asking) -> str:
+    async def kick_off(self, target: str, asking: Asking, body: bytes = b"") -> str:
         """Begin an export; its status URL. `UpstreamError` for any answer but 202 with a `Content-Location` of upstream's."""
-        asked = _Asked("GET", f"{self._reach.url}/{target}", _KICK_OFF, asking)
+        url = f"{self._reach.url}/{target}"
+        asked = (
+            _Asked("POST", url, {**_KICK_OFF, **_POSTED}, asking, body=body)
+            if body
+            else _Asked("GET", url, _KICK_OFF, asking)
+        )
         async with self._answered(asked) as answer:
+            if answer.status in _UNSERVED:
+                raise CallerError(
+                    Refusal.NOT_SUPPORTED, "upstream does not export what is asked for"
+                )
             if answer.status != HTTPStatus.ACCEPTED:
                 raise UpstreamError(f"upstream begins no export (status {answer.status})")
             return self._own(answer.headers.get("content-location", ""))
@@ -124,6 +144,7 @@ class BulkClient:
             asked.method,
             URL(asked.url, encoded=True),
             headers={**asked.headers, **_named(own, asked.asking)},
+            data=asked.body or None,
             timeout=asked.waits or self._session.timeout,
             allow_redirects=False,
         )
@@ -137,6 +158,7 @@ class _Asked(NamedTuple):
     headers: Mapping[str, str]
     asking: Asking
     waits: aiohttp.ClientTimeout | None = None
+    body: bytes = b""
 
 
 def _named(own: Mapping[str, str], asking: Asking) -> dict[str, str]:

@@ -119,9 +119,12 @@ REFUSED: list[tuple[str, str, Any, int]] = [
     ("nobody", "/$export", None, 401),
     ("an unknown type", "/$export?_type=Unicorn", REGISTRY, 400),
     ("an empty type", "/$export?_type=", REGISTRY, 400),
-    ("a filter", "/$export?_type=Observation&_typeFilter=Observation%3Fcode%3Dx", REGISTRY, 400),
-    ("elements", "/$export?_elements=id", REGISTRY, 400),
-    ("patients", "/Patient/$export?patient=Patient/share", REGISTRY, 400),
+    ("a filter by what is redacted", "/$export?_typeFilter=Patient%3Ftelecom%3D1", REGISTRY, 400),
+    ("a filter by a name", "/$export?_typeFilter=Patient%3Fname%3Dx", REGISTRY, 400),
+    ("a filter of another type", "/$export?_type=Patient&_typeFilter=Observation%3Fstatus%3Dfinal", REGISTRY, 400),
+    ("a filter of a type that is not exported", "/$export?_typeFilter=Encounter%3Fstatus%3Dfinal", REGISTRY, 400),
+    ("elements inside elements", "/$export?_elements=name.family", REGISTRY, 400),
+    ("patients by GET", "/Patient/$export?patient=Patient/share", REGISTRY, 400),
     ("associated data", "/$export?includeAssociatedData=LatestProvenanceResources", REGISTRY, 400),
     ("history", "/$export?_includeHistory=true", REGISTRY, 400),
     ("no instant", "/$export?_since=2026", REGISTRY, 400),
@@ -179,8 +182,9 @@ async def test_parameters_may_be_posted(tmp_path: Path) -> None:
         [call] = [one for one in upstream.calls if "$export" in one.target]
         assert call.target == "/fhir/Patient/$export?_type=Observation&_since=2026-01-01T00:00:00Z"
         body["parameter"] = [{"name": "patient", "valueReference": {"reference": "Patient/share"}}]
-        reply = await stage.ask("/Patient/$export", REGISTRY, "POST", headers, orjson.dumps(body))
-        assert reply.status == 400
+        for level in ("/$export", "/Group/g/$export"):
+            reply = await stage.ask(level, REGISTRY, "POST", headers, orjson.dumps(body))
+            assert reply.status == 400
 
 
 async def test_upstream_is_asked_for_no_more_than_may_leave_and_with_our_own_words(

@@ -3,84 +3,20 @@ from typing import Any
 import orjson
 import pytest
 
-from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.errors import CallerError, UpstreamError
 from proxy.fhir.definitions import definitions_of
 from proxy.fhir.export import (
-    Wish,
     file_of,
     job_of,
     levels_of,
     manifest_of,
     operation_of,
-    posted,
-    query_of,
     types_of,
-    wish_of,
     written,
 )  # fmt: skip
 
 R4 = definitions_of("4.0.1")
 NOW = "2026-11-22T09:00:00Z"
-
-WISHES: list[tuple[list[tuple[str, str]], Wish]] = [
-    ([], Wish()),
-    ([("_type", "Patient")], Wish(("Patient",))),
-    ([("_type", "Patient,Observation,Patient")], Wish(("Patient", "Observation"))),
-    ([("_since", NOW)], Wish(since=NOW)),
-    ([("_since", "2026-11-22T09:00:00 01:00")], Wish(since="2026-11-22T09:00:00+01:00")),
-    ([("_outputFormat", "ndjson")], Wish()),
-    ([("_outputFormat", "application/fhir ndjson")], Wish()),
-]
-
-
-@pytest.mark.parametrize(("pairs", "wish"), WISHES)
-def test_what_an_export_asks_for(pairs: list[tuple[str, str]], wish: Wish) -> None:
-    assert wish_of(tuple(pairs), R4) == wish
-
-
-REFUSED = [
-    ([("_type", "Unicorn")], Refusal.PARAMETER),
-    ([("_type", "Patient,")], Refusal.PARAMETER),
-    ([("_type", "")], Refusal.PARAMETER),
-    ([("_type", "Patient"), ("_type", "Patient")], Refusal.PARAMETER),
-    ([("_since", "yesterday")], Refusal.PARAMETER),
-    ([("_since", "")], Refusal.PARAMETER),
-    ([("_since:missing", "true")], Refusal.PARAMETER),
-    ([("_typeFilter", "Patient?active=true")], Refusal.PARAMETER),
-    ([("_elements", "id")], Refusal.PARAMETER),
-    ([("patient", "Patient/1")], Refusal.PARAMETER),
-    ([("organizeOutputBy", "Patient")], Refusal.PARAMETER),
-    ([("allowPartialManifests", "true")], Refusal.PARAMETER),
-    ([("_format", "json")], Refusal.PARAMETER),
-    ([("_outputFormat", "json")], Refusal.NOT_ACCEPTABLE),
-    ([("_outputFormat", "")], Refusal.NOT_ACCEPTABLE),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("pairs", "refusal"), REFUSED)
-def test_what_cannot_be_guarded_is_refused(pairs: list[tuple[str, str]], refusal: Refusal) -> None:
-    with pytest.raises(CallerError) as caught:
-        wish_of(tuple(pairs), R4)
-    assert caught.value.refusal is refusal
-
-
-def test_what_goes_up_reads_as_what_came() -> None:
-    wish = Wish(("Patient", "Observation"), "2026-11-22T09:00:00+01:00")
-    assert query_of(wish) == "_type=Patient,Observation&_since=2026-11-22T09:00:00%2B01:00"
-    assert query_of(Wish()) == ""
-
-
-def test_posted_parameters_are_those_of_a_kick_off_and_no_others() -> None:
-    named = {"name": "_type", "valueString": "Patient"}
-    body = {"resourceType": "Parameters", "parameter": [named]}
-    assert posted(orjson.dumps(body)) == (("_type", "Patient"),)
-    for wrong in (
-        {**named, "valueString": 1},
-        {"name": "_type", "valueCode": "x"},
-        {"name": "_typeFilter", "valueString": "x"},
-    ):
-        with pytest.raises(CallerError):
-            posted(orjson.dumps({**body, "parameter": [wrong]}))
 
 
 def test_a_job_and_a_file_are_named_once() -> None:

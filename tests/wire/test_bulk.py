@@ -63,11 +63,32 @@ async def test_a_kick_off_is_asynchronous_and_in_our_own_name() -> None:
             "r1",
         )
         assert second.headers["authorization"] == "Bearer theirs"
+        assert {one.headers["cache-control"] for one in heard} == {"no-cache"}
+
+
+async def test_patients_are_posted() -> None:
+    heard: list[tuple[str, str, str, bytes]] = []
+
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        heard.append((request.method, request.raw_path, request.headers["content-type"], await request.read()))  # fmt: skip
+        return web.Response(status=202, headers={"Content-Location": "/status/1"})
+
+    async with client(respond) as (bulk, _):
+        await bulk.kick_off("Patient/$export", ASKING, b'{"a":1}')
+    assert heard == [("POST", "/fhir/Patient/$export", "application/fhir+json", b'{"a":1}')]
+
+
+@pytest.mark.parametrize("status", [400, 405, 422, 501])
+async def test_what_upstream_does_not_export_is_not_served(status: int) -> None:
+    async with client(answering(status)) as (bulk, _):
+        with pytest.raises(CallerError) as caught:
+            await bulk.kick_off("$export?_typeFilter=x", ASKING)
+        assert caught.value.refusal is Refusal.NOT_SUPPORTED
 
 
 NO_JOB = {
     "done at once": answering(200, b"{}", Content_Type="application/json"),
-    "refused": answering(400),
+    "forbidden": answering(403),
     "nowhere": answering(202),
     "elsewhere": answering(202, Content_Location="http://169.254.169.254/status"),
     "another scheme": answering(202, Content_Location="https://127.0.0.1/status"),
