@@ -164,8 +164,9 @@ def _is_seen(
 
 def _is_newest(told: Told, newest: Newest) -> bool:
     """Whether it is the deletion by which its instance is gone now."""
-    gone = newest.deletion
-    return gone is not None and (gone.version, gone.modified) == (told.version, told.modified)
+    gone, own = newest.deletion, (told.version, told.modified)
+    # One of which neither is told might be any deletion of its instance.
+    return gone is not None and any(own) and (gone.version, gone.modified) == own
 
 
 def _before(at: int, rows: Sequence[_Row]) -> int | None:
@@ -176,11 +177,13 @@ def _before(at: int, rows: Sequence[_Row]) -> int | None:
 
 
 def _follows(told: Told, envelope: Envelope | None) -> bool:
-    """Whether a deletion is the next version after this one, where versions are numbered."""
-    if envelope is None:
+    """Whether a deletion is the next version after this one; never where versions are not numbered.
+
+    There what it ended could be told by the page alone, and where upstream's pages end depends on what is hidden.
+    """
+    if envelope is None or not (told.version.isdecimal() and envelope.version.isdecimal()):
         return False
-    numbered = told.version.isdecimal() and envelope.version.isdecimal()
-    return not numbered or int(told.version) == int(envelope.version) + 1
+    return int(told.version) == int(envelope.version) + 1
 
 
 def _path_before(told: Told) -> str:

@@ -1,0 +1,78 @@
+"""Attacks on histories of odd servers: version ids that are no numbers, deletions of which little is told."""
+
+import re
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from proxy.enforcement import histories
+from proxy.sandbox.http import ask_of, response_of
+from tests.attacks.records import PHYSICIAN, ZED, gateway, resource
+from tests.past import SINCE, Step, happen
+from tests.stage import Json, Override, Reply, Upstream
+from tests.worlds.twins import labelled
+
+OF_ZED = {"subject": {"reference": "Patient/zed"}}
+_VERSION = re.compile(rb'("versionId":"|W/\\")(\d+)')
+
+
+def condition(own: str, *labels: str) -> Json:
+    return resource("Condition", own, **OF_ZED, **({"meta": labelled(*labels)} if labels else {}))
+
+
+def rewritten(upstream: Upstream, *ways: tuple[re.Pattern[bytes], bytes]) -> Override:
+    """Upstream's answers with other words in them."""
+
+    async def override(request: web.BaseRequest) -> web.StreamResponse | None:
+        given = response_of(upstream.world.answer(await ask_of(request)))
+        assert isinstance(given, web.Response)
+        assert isinstance(given.body, bytes)
+        body = given.body
+        for pattern, words in ways:
+            body = pattern.sub(words, body)
+        return web.Response(body=body, status=given.status, headers={"Content-Type": "application/fhir+json"})  # fmt: skip
+
+    return override
+
+
+def entries(reply: Reply) -> list[str]:
+    """Methods and instances."""
+    assert reply.status == 200
+    told = [one["request"] for one in reply.json.get("entry", [])]
+    return [f"{one['method']} {one['url']}" for one in told]
+
+
+CAME_BACK: list[Step] = [condition("c"), "Condition/c", condition("c")]
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3, 100])
+async def test_where_versions_are_no_numbers_no_page_end_decides_what_shows(
+    tmp_path: Path, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(histories, "LEAST_ASKED", asked)
+    async with gateway(tmp_path, *ZED) as (stage, upstream):
+        happen(upstream.world.store, [*CAME_BACK, condition("gone"), "Condition/gone"])
+        upstream.override = rewritten(upstream, (_VERSION, rb"\1v-\2"))
+        shown: list[str] = []
+        target: str | None = f"Condition/_history?_count=1&{SINCE}"
+        while target:
+            reply = await stage.ask(target, PHYSICIAN)
+            shown += entries(reply)
+            target = reply.next
+        # The newest deletion is known by its own history; what an older one ended cannot be told.
+        assert shown == ["DELETE Condition/gone", "PUT Condition/gone", "PUT Condition/c", "PUT Condition/c"]  # fmt: skip
+
+
+async def test_a_deletion_of_which_nothing_is_told_is_not_taken_for_the_newest(
+    tmp_path: Path,
+) -> None:
+    steps: list[Step] = [condition("c", "V"), "Condition/c", condition("c"), "Condition/c"]
+    async with gateway(tmp_path, *ZED) as (stage, upstream):
+        happen(upstream.world.store, steps)
+        whole = await stage.ask("Condition/c/_history", PHYSICIAN)
+        assert entries(whole) == ["DELETE Condition/c", "PUT Condition/c"]
+        upstream.override = rewritten(upstream, (re.compile(rb',"response":\{[^}]*\}'), b""))
+        for target in ("Condition/c/_history", "Condition/c/_history?_count=1"):
+            shown = entries(await stage.ask(target, PHYSICIAN))
+            assert shown == ["PUT Condition/c"], target
