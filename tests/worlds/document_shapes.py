@@ -8,7 +8,7 @@ from tests.worlds.twins import Shape, Thing, labelled, observation, thing
 
 NAMES = (
     "open", "bare", "hidden", "missing", "of-noe", "naming-noe", "deep", "missing-deep", "labelled", "cut", "newer",
-    "relabelled", "elsewhere", "authored", "replacing", "round", "attested",
+    "relabelled", "authored", "replacing", "round", "attested",
 )  # fmt: skip
 _JSON = (("content-type", "application/fhir+json"),)
 _EMPTY = json.dumps({"resourceType": "Parameters"})
@@ -60,7 +60,6 @@ def compositions() -> list[Thing]:
         _composition("cut", "Observation/cut"),
         _composition("newer", "Observation/seen-0/_history/9"),
         _composition("relabelled", "Observation/relabelled/_history/1"),
-        _composition("elsewhere", "https://elsewhere.example.org/fhir/Observation/1"),
         _composition("authored", author=[{"reference": "Practitioner/no-such"}]),
         _composition("replacing", "Observation/seen-0", relatesTo=replacing),
         _composition("round", "Composition/c-round"),
