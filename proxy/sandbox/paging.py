@@ -42,6 +42,10 @@ class Pages:
                 self._snapshots.popitem(last=False)
         return _page(snapshot, name, 0, snapshot.count, (base, self_url))
 
+    def forget(self) -> None:
+        """Keep none of them; links into them are gone from now on."""
+        self._snapshots.clear()
+
     def page(self, ask: Ask) -> bytes:
         """Write the page that a link names; FhirError 410 if its snapshot is gone, 400 if the link is wrong."""
         query = dict(ask.query)
