@@ -13,6 +13,7 @@ from proxy.enforcement.references import (
     searches_references,
     settled,
 )
+from proxy.enforcement.rows import found_by_row, reads_rows
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.bundle import (
     NO_RESOURCE,
@@ -107,15 +108,19 @@ async def _with_astray(
 
     It matters to a search by references, and of what would be withheld for them: whatever is counted, or takes a place on a page, shows.
     """
-    by_references = searches_references(hearing, ties)
+    by_references = searches_references(hearing, ties) or bool(reads_rows(hearing))
     looked = [one for one in judged if one.permitted and (by_references or is_delicate(one))]
     known = iter(await settled(hearing, looked) if looked else ())
     ours = {id(one) for one in looked}
     told = [(one, next(known) if id(one) in ours else None) for one in judged]
     return [
-        (one, False) if other is None else (other, found_by_astray(hearing, other, ties))
+        (one, False) if other is None else (other, _is_found_astray(hearing, other, ties))
         for one, other in told
     ]
+
+
+def _is_found_astray(hearing: Hearing, settled_: Judged, ties: tuple[Tie, ...]) -> bool:
+    return found_by_astray(hearing, settled_, ties) or found_by_row(hearing, settled_)
 
 
 def _candidate(

@@ -7,7 +7,7 @@ target is hidden or does not exist makes no difference. No label says that somet
 gone: what is left reads as if it had been written so.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from proxy.fhir.codec import Json
@@ -125,6 +125,22 @@ def prune(raw: bytes, astray: frozenset[str]) -> Pruned:
     except RecursionError:
         raise UnreadableError("nested too deep") from None
     return Pruned(sealed(shown), tuple(sorted(pruning.paths)))
+
+
+def goes_with(rtype: str, path: str, references: Iterable[str]) -> bool:
+    """Whether an element of a type stands in a row that goes when one of these references is pruned, by their paths."""
+    spelled = {spelling for one in references for spelling in (one, one.removesuffix(".reference"))}
+    return any(
+        (path == row or path.startswith(f"{row}.")) and _is_of_row(rtype, reference)
+        for reference in spelled
+        if (row := reference.rpartition(".")[0])
+    )
+
+
+def _is_of_row(rtype: str, reference: str) -> bool:
+    """Whether the row around a reference goes without it, or may hold nothing any more."""
+    steps = tuple(reference.split("."))
+    return _is_essential(Place(rtype, steps)) or f"{rtype}.{steps[-2]}" in _HOLDERS
 
 
 def _extension(one: Slot, left: Object) -> Slot:

@@ -65,7 +65,7 @@ async def test_what_is_hidden_might_as_well_not_exist(
             different.append(name_of(shape))
         answered += one[0][0] == 200
     assert different == []
-    assert answered >= 25
+    assert answered >= (100 if caller in FULL else 1)
 
 
 def _ordered(shape: Shape) -> Shape:

@@ -85,9 +85,15 @@ def holders(*, hidden: bool) -> list[Json]:
         (False, {"condition": {"reference": "Condition/h-plain"}, "rank": 2}),
     ]
     sections = [
-        (False, {"title": "open", "entry": _rows([(False, {"reference": "Observation/h-open"}), (True, {"reference": "Observation/h-secret"})], hidden)}),
-        (True, {"title": f"{CANARY}h-secret", "entry": [{"reference": "Observation/h-secret"}]}),
+        (False, {"title": "open", "code": {"coding": [{"code": "h-shown"}]}, "entry": _rows([(False, {"reference": "Observation/h-open"}), (True, {"reference": "Observation/h-secret"})], hidden)}),
+        (True, {"title": f"{CANARY}h-secret", "code": {"coding": [{"code": "h-gone"}]}, "entry": [{"reference": "Observation/h-secret"}]}),
     ]  # fmt: skip
+    attended = [
+        (True, {"individual": _named("RelatedPerson", "h-secret"), "type": [{"coding": [{"code": "PART"}]}]}),
+        (False, {"individual": {"reference": "Practitioner/dr-martin"}, "type": [{"coding": [{"code": "ADM"}]}]}),
+    ]  # fmt: skip
+    followed = [(True, {"code": "replaces", "target": _named("DocumentReference", "h-secret")}), (False, {"code": "appends", "target": {"reference": "DocumentReference/h-both"}})]  # fmt: skip
+    reacted = _rows([(True, {"date": "2026-01-05", "detail": _named("Observation", "h-secret")})], hidden)  # fmt: skip
     counted = _numbers(hidden)
     return [
         *found,
@@ -96,6 +102,9 @@ def holders(*, hidden: bool) -> list[Json]:
         _made("CareTeam", "h-team", status="active", subject=CAMILLE, participant=_rows(team, hidden)),
         _made("Account", "h-account", status="active", subject=[CAMILLE], coverage=_ranked(_rows(covered, hidden), "priority", hidden)),
         _made("Encounter", "h-diagnosed", status="finished", subject=CAMILLE, **{"class": {"code": "AMB"}}, diagnosis=_ranked(_rows(diagnosed, hidden), "rank", hidden)),
+        _made("Encounter", "h-attended", status="finished", subject=CAMILLE, **{"class": {"code": "AMB"}}, participant=_rows(attended, hidden)),
+        _made("DocumentReference", "h-following", status="current", subject=CAMILLE, content=[{"attachment": {"title": "t"}}], relatesTo=_rows(followed, hidden)),
+        _made("Immunization", "h-shot", status="completed", patient=CAMILLE, vaccineCode={"text": "v"}, occurrenceDateTime="2026-01-01", **({"reaction": reacted} if reacted else {})),
         _made("Composition", "h-document", status="final", type={"text": "t"}, date="2026", author=[{"reference": "Practitioner/dr-martin"}], title="t",
               subject=CAMILLE, section=_rows(sections, hidden)),
     ]  # fmt: skip
@@ -130,7 +139,7 @@ def held(*, hidden: bool = True) -> list[Thing]:
 
 HOLDERS = [
     "List/h-some", "List/h-only-hidden", "List/h-plain", "List/h-dangling", "List/h-empty", "Group/h-group", "CareTeam/h-team", "Account/h-account",
-    "Encounter/h-diagnosed", "Composition/h-document",
+    "Encounter/h-diagnosed", "Composition/h-document", "Encounter/h-attended", "DocumentReference/h-following", "Immunization/h-shot",
 ]  # fmt: skip
 _READS = [*HOLDERS, *(f"{one}/_history" for one in HOLDERS[:2]), "List/h-some?_elements=entry", "List/h-some?_summary=true", "Group/h-group?_summary=data"]  # fmt: skip
 SEARCHES = [
@@ -148,9 +157,13 @@ SEARCHES = [
     "Encounter?diagnosis=Condition/h-secret", "Encounter?diagnosis=Condition/h-plain", "Condition?_has:Encounter:diagnosis:_id=h-diagnosed",
     "Composition?entry=Observation/h-secret", "Composition?entry=Observation/h-open", "Composition?entry:Observation.code=1004-0",
     "DocumentReference?encounter=Encounter/h-hidden-visit", "DocumentReference?encounter=Encounter/h-visit", "DocumentReference?encounter.status=finished",
+    "Encounter?participant-type=PART", "Encounter?participant-type=ADM", "Encounter?participant-type=PART,ADM", "Encounter?participant-type=PART&_summary=count", "Encounter?participant-type=ADM&participant-type=PART",
+    "Composition?section=h-gone", "Composition?section=h-shown", "DocumentReference?relation=replaces", "DocumentReference?relation=appends", "Immunization?reaction-date=2026-01-05",
+    "Immunization?reaction-date=ge2020", "Patient?_has:Encounter:patient:participant-type=PART", "Observation?encounter.participant-type=PART",
 ]  # fmt: skip
 """Searches by members, answered on the visible view: the same as where nothing hidden had ever been written."""
 _SHUT = [
+    "Encounter?participant-type:not=PART", "Encounter?participant-type:missing=false", "Encounter?_sort=participant-type,_id", "DocumentReference?relation:not=replaces", "Immunization?_sort=reaction-date,_id",
     "List?item.status=final",
     "List?item:missing=false", "List?item:missing=true", "List?_sort=item,_id", "List?item:identifier=x", "Group?member:missing=false", "Group?_sort=member",
     "List?empty-reason:missing=true", "List?empty-reason=x", "Group?characteristic=x", "Observation?_list=h-some", "Patient?_list=h-some", "Patient?_in=Group/h-group",
