@@ -51,6 +51,30 @@ ELSEWHERE: dict[str, Shown] = {
         "tests/obligations/test_validators.py::test_anything_else_does_not",
         "it says to a caller what the caller has already; of what is hidden nothing comes so far",
     ),
+    "openness.require_open": Shown(
+        "tests/enforcement/test_openness.py::test_upstream_is_asked_the_same_of_who_is_hidden_and_of_who_is_absent",
+        "it says more, not less: with `refusal: tell` who is shut and who is absent are refused alike",
+    ),
+    "flow._admit": Shown(
+        "tests/enforcement/test_chained.py::test_a_search_inside_needs_a_scope_of_its_own",
+        "what no scope or role covers is judged entry by entry behind it, and withheld",
+    ),
+    "flow._start": Shown(
+        "tests/enforcement/test_flow.py::test_a_page_link_leads_where_it_was_made_for",
+        "what a page link of another path shows is judged anew: the same caller sees the same of it",
+    ),
+    "matching._is_tied": Shown(
+        "tests/enforcement/test_chained.py::test_what_upstream_finds_beyond_a_chain_is_withheld",
+        "it protects from a server that finds more than it was asked for; the embedded one does not",
+    ),
+    "chained._refuse": Shown(
+        "tests/enforcement/test_chained.py::test_types_that_the_caller_may_not_search_are_not_asked_for",
+        "a chain through a type that is not covered finds nothing of it, in both worlds",
+    ),
+    "export": Shown(
+        "tests/enforcement/test_export.py::test_nothing_on_the_way_tells_what_is_hidden",
+        "an export takes several requests; its two worlds are there",
+    ),
     "subset.opens": Shown(
         "tests/enforcement/test_hearing.py::test_what_does_not_open_has_no_part_and_is_absent_where_one_is_asked_for",
         "what does not open is nested deeper than the embedded server keeps",

@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.sandbox.interactions import Interactions
 from tests.stage import BASELINE, CANARY, Json
-from tests.worlds.twins import Thing, labelled, loaded, observation, thing
+from tests.worlds.twins import Thing, hidden, labelled, loaded, observation, thing
 
 _SHIPPED = "remove: [Patient.telecom, Patient.address, Person.telecom, Person.address]"
 _STRICTER = """remove: [Patient.telecom, Patient.address, Person.telecom, Person.address, Patient.name, Patient.identifier, Observation.note,
@@ -158,6 +158,6 @@ def guarded_without(*, nurse: bool) -> list[Thing]:
 
 def loaded_whole(things: list[Thing]) -> Interactions:
     """That world, in which something was deleted too."""
-    world = loaded([*things, *guarded_whole(), thing(_seen("g-gone"))])
+    world = loaded([*things, *guarded_whole(), thing(hidden("g-gone", "camille", 1))])
     world.store.delete("Observation", "g-gone")
     return world

@@ -201,7 +201,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard("compartments._open_ways", swapped(compartments._open_ways, _every_way), NURSE, ("Patient/ines/Observation",)),
     Guard("everything._require_dates_shown", giving(whole_record._require_dates_shown, None), NURSE, ("Patient/camille/$everything?start=2026-05-01&_type=Observation",)),
     # what is judged
-    Guard("hearing.judge", judging(lambda _: True), PHYSICIAN, ("Observation/run-a0", "Observation?patient=noe")),
+    Guard("hearing.judge", judging(lambda _: True), PHYSICIAN, ("Observation/run-a0", "Observation?patient=noe", "Observation/run-a0/_history", "Observation/_history?_count=9", "Patient/noe/Observation", "Patient/noe/$everything", "Patient/noe/$summary", "Observation/$lastn?patient=noe&category=laboratory", "DocumentReference/$docref?patient=marcel")),
     Guard("narrow.narrow", _what_was_narrowed_is_believed, PHYSICIAN, ("Observation?patient=noe",)),
     Guard("chained._reached", permitting_within(chained, "_reached"), PHYSICIAN, ("Patient?_has:Observation:patient:_id=run-a0", "Encounter?_has:Observation:encounter:_id=run-a0,gap-1-0")),
     Guard("hearing.judge over the current version", _old_versions_have_their_own_labels, PHYSICIAN, ("Observation/relabelled/_history/1",)),
