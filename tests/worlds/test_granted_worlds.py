@@ -56,7 +56,12 @@ async def _seen(stage: Stage, things: list[Thing]) -> frozenset[str]:
     )
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: " ".join(filter(None, shape[:3])))
+SUMMED = [Shape(f"Patient/{who}/$summary") for who in ("camille", "noe", "susan")]
+
+
+@pytest.mark.parametrize(
+    "shape", [*SHAPES, *SUMMED], ids=lambda shape: " ".join(filter(None, shape[:3]))
+)
 async def test_what_a_grant_does_not_open_might_as_well_not_exist(
     twins: Twins, shape: Shape
 ) -> None:
