@@ -1,5 +1,6 @@
 """Compartment searches, beside the golden conversations: what they are composed of."""
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,18 @@ from aiohttp import web
 
 from proxy.fhir.definitions import definitions_of
 from proxy.sandbox.http import ask_of, response_of
-from tests.stage import CANARY, Json, Stage, Upstream, bundle, serving, staged, world_of
+from tests.stage import (
+    BASELINE,
+    CANARY,
+    Json,
+    Override,
+    Stage,
+    Upstream,
+    bundle,
+    serving,
+    staged,
+    world_of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PHYSICIAN = "care-team-physician"
@@ -312,3 +324,66 @@ async def test_upstream_is_asked_for_the_types_of_other_compartments_too(scene: 
 async def test_a_filter_that_leaves_out_the_owner_leaves_it_out(scene: Scene) -> None:
     assert await pages(scene.stage, f"{VISIT}/Encounter?_id=other") == []
     assert await pages(scene.stage, f"{VISIT}/Encounter?_id=other,c-visit&_id=c-visit") == [VISIT]
+
+
+# ---- what may be redacted, and what upstream does not know ---------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def redacting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """Nurses do not see who performed an Observation."""
+    folder = tmp_path_factory.mktemp("redacting")
+    policies = folder / "policies"
+    shutil.copytree(BASELINE, policies, ignore=shutil.ignore_patterns("hospital", "tests"))
+    treatment = policies / "treatment.yaml"
+    told = "remove: [Observation.performer, Patient.telecom,"
+    treatment.write_text(treatment.read_text().replace("remove: [Patient.telecom,", told))
+    upstream = Upstream(world_of(bundle(*EXTRA)))
+    async with (
+        serving(upstream.respond) as url,
+        staged(folder, url, policies=policies) as stage,
+    ):
+        yield Scene(stage, upstream)
+
+
+NURSE = "care-team-nurse"
+
+
+async def test_a_way_that_reads_what_is_redacted_is_not_used(redacting: Scene) -> None:
+    redacting.upstream.calls.clear()
+    reply = await redacting.stage.ask(f"{CAMILLE}/Observation?_count=100", NURSE)
+    assert "Observation/c-both" in reply.ids
+    assert "Observation/c-of-ines" not in reply.ids
+    assert not [one for one in unordered(redacting) if "performer" in one]
+
+
+async def test_a_compartment_of_nothing_but_what_is_redacted_is_refused(redacting: Scene) -> None:
+    redacting.upstream.calls.clear()
+    for target in (f"{DOCTOR}/Observation", f"{DOCTOR}/*?_type=Observation"):
+        assert (await redacting.stage.ask(target, NURSE)).status == 400
+    assert not [one for one in unordered(redacting) if "/Observation" in one]
+
+
+async def test_of_all_types_it_is_left_out(redacting: Scene) -> None:
+    found = await pages(redacting.stage, f"{DOCTOR}/*?_type=Observation,Encounter", NURSE)
+    assert "Encounter/c-by-two" in found
+    assert not [one for one in found if one.startswith("Observation/")]
+
+
+def answering(status: int, start: str) -> Override:
+    async def respond(request: web.BaseRequest) -> web.StreamResponse | None:
+        return web.Response(status=status) if request.raw_path.startswith(start) else None
+
+    return respond
+
+
+async def test_a_type_that_upstream_does_not_know_holds_nothing(scene: Scene) -> None:
+    target = f"{CAMILLE}/*?_type=Condition,Encounter"
+    known = [one for one in await pages(scene.stage, target) if one.startswith("Encounter/")]
+    scene.upstream.override = answering(404, "/fhir/Condition?")
+    try:
+        assert await pages(scene.stage, target) == known != []
+        scene.upstream.override = answering(400, "/fhir/Condition?")
+        assert (await scene.stage.ask(target, PHYSICIAN)).status == 503
+    finally:
+        scene.upstream.override = None
