@@ -62,6 +62,8 @@ def test_another_format(value: str) -> None:
         ({"content-encoding": "gzip"}, Refusal.MEDIA_TYPE),
         ({"content-encoding": "identity"}, Refusal.MEDIA_TYPE),
         ({"x-http-method-override": "GET"}, Refusal.MALFORMED),
+        ({"transfer-encoding": "gzip, chunked"}, Refusal.MALFORMED),
+        ({"transfer-encoding": ""}, Refusal.MALFORMED),
     ],
 )
 def test_a_header_that_changes_the_meaning_is_refused(
@@ -99,6 +101,7 @@ def test_an_export_says_that_it_is_asynchronous(prefer: str) -> None:
 
 def test_other_headers_are_let_be() -> None:
     refuse_headers({"prefer": "handling=lenient", "range": "bytes=0-1"}, frozenset())
+    refuse_headers({"transfer-encoding": " Chunked"}, frozenset())
 
 
 @pytest.mark.parametrize(

@@ -341,3 +341,27 @@ def test_an_include_reaches_what_its_element_can_hold() -> None:
     path = "AllergyIntolerance?_include=AllergyIntolerance:patient"
     assert refusal_of(f"{path}:Group") is Refusal.PARAMETER
     assert get(f"{path}:Patient").includes
+
+
+def test_whatever_order_is_asked_for_equals_stand_in_an_order_of_their_own() -> None:
+    for sort, upstream in {
+        "": ("_id",),
+        "&_sort=date": ("date", "_id"),
+        "&_sort=date,-_id": ("date", "-_id"),
+        "&_sort=_id": ("_id",),
+        "&_sort=-date,code": ("-date", "code", "_id"),
+    }.items():
+        assert for_upstream(get(f"Observation?code=x{sort}"), "_id").sort == upstream
+    assert for_upstream(get("Observation?code=x&_sort=date"), "").sort == ("date",)
+    assert for_upstream(get("Observation/o/_history"), "_id").sort == ()
+
+
+def test_the_types_of_a_whole_compartment_are_read_and_of_one_type_are_a_filter_like_any_other() -> (
+    None
+):
+    found = get("Patient/p/*?_type=Observation,Condition&_count=3")
+    assert found.arguments == (SearchParameter("_type", "", ("Observation", "Condition")),)
+    assert refusal_of("Patient/p/*?_type=Nothing") is Refusal.PARAMETER
+    assert refusal_of("Patient/p/*?code=x") is Refusal.PARAMETER
+    assert refusal_of("Patient/p/Observation?_type=Observation") is Refusal.PARAMETER
+    assert get("Patient/p/Observation?code=x").parameters == (SearchParameter("code", "", ("x",)),)
