@@ -8,7 +8,13 @@ import orjson
 import pytest
 from aiohttp import web
 
-from proxy.app.upstream import Capability, definitions_for, relationships_wanted, wires_of
+from proxy.app.upstream import (
+    Capability,
+    definitions_for,
+    relationships_wanted,
+    tie_breaker_of,
+    wires_of,
+)
 from proxy.decision.case import compile_policies
 from proxy.errors import UnusableError, UpstreamError
 from proxy.settings import Settings, load_settings
@@ -129,3 +135,39 @@ def test_only_relationships_that_a_rule_names_are_looked_up() -> None:
     wanted = relationships_wanted(compile_policies(BASELINE))
     assert {"care-team", "general-practitioner", "guardian", "self", "author"} <= wanted
     assert "nonsense" not in wanted
+
+
+async def tie_breaker(folder: Path, respond: Respond, **env: str) -> str:
+    async with serving(respond) as url, AsyncExitStack() as stack:
+        settings = settings_of(folder, url, **env)
+        return await tie_breaker_of(settings, await wires_of(settings, {}, stack))
+
+
+async def test_searches_are_sorted_by_id_at_last_where_upstream_takes_it(tmp_path: Path) -> None:
+    upstream = Upstream(world_of())
+    assert await tie_breaker(tmp_path, upstream.respond) == "_id"
+    [asked] = [call.target for call in upstream.calls]
+    assert asked.startswith("/fhir/Patient?_id=")
+    assert "&_sort=birthdate,_id&" in asked
+
+
+async def test_a_server_that_does_not_is_not_started_on(tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match=r"`upstream\.tie_breaker`.*status 400.*`none`"):
+        await tie_breaker(tmp_path, stating("4.0.1", 400))
+
+
+async def test_unless_the_operator_does_without(tmp_path: Path) -> None:
+    off = {"PROXY_UPSTREAM__TIE_BREAKER": "none"}
+    assert await tie_breaker(tmp_path, stating("4.0.1", 400), **off) == ""
+
+
+async def test_the_client_reads_what_it_asked_and_upstream_what_settles_the_order(
+    tmp_path: Path,
+) -> None:
+    upstream = Upstream(world_of())
+    async with serving(upstream.respond) as url, staged(tmp_path, url) as stage:
+        upstream.calls.clear()
+        reply = await stage.ask("Observation?patient=camille&_sort=-date&_count=2", "patient")
+        told = {one["relation"]: one["url"] for one in reply.json["link"]}
+        assert told["self"].endswith("/Observation?patient=Patient/camille&_sort=-date&_count=2")
+        assert any("&_sort=-date,_id&" in one.target for one in upstream.calls)

@@ -365,3 +365,26 @@ def test_the_types_of_a_whole_compartment_are_read_and_of_one_type_are_a_filter_
     assert refusal_of("Patient/p/*?code=x") is Refusal.PARAMETER
     assert refusal_of("Patient/p/Observation?_type=Observation") is Refusal.PARAMETER
     assert get("Patient/p/Observation?code=x").parameters == (SearchParameter("code", "", ("x",)),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sorted_by"),
+    [
+        ("Observation?code=x", ("_id",)),
+        ("Observation?_sort=-date,code", ("-date", "code", "_id")),
+        ("Observation?_sort=_id,date", ("_id", "date")),
+        ("Observation?_sort=date,-_id", ("date", "-_id")),
+        ("Observation?patient.name=x&_include=Observation:subject&_total=accurate", ("_id",)),
+        ("Patient/x/Observation", ("_id",)),
+    ],
+)
+def test_what_goes_up_is_sorted_by_id_at_last(asked: str, sorted_by: tuple[str, ...]) -> None:
+    request = get(asked)
+    assert for_upstream(request, "_id").sort == sorted_by
+    assert for_upstream(request).sort == request.sort
+    assert relative_url(request) == relative_url(get(asked))
+
+
+@pytest.mark.parametrize("asked", ["Observation/x/_history", "Observation/x"])
+def test_what_is_no_search_is_not_sorted(asked: str) -> None:
+    assert for_upstream(get(asked), "_id").sort == ()
