@@ -3,6 +3,7 @@
     ProxyError
     ├── CallerError      the request cannot be served as it stands
     ├── UpstreamError    the FHIR server failed, or its words cannot be used
+    │   └── UnsupportedError  it does not do what it was asked for
     ├── OwnError         the gateway itself could not keep a promise
     └── UnusableError    configuration or policy: refuse to start
 
@@ -88,6 +89,10 @@ class UpstreamError(ProxyError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(Refusal.UNAVAILABLE, detail)
+
+
+class UnsupportedError(UpstreamError):
+    """The FHIR server does not do at all what it was asked for (405, 501), whatever it holds."""
 
 
 class OwnError(ProxyError):

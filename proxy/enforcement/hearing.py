@@ -14,7 +14,7 @@ from proxy.enforcement import findings
 from proxy.enforcement.emergency import trusted_grants
 from proxy.enforcement.house import House
 from proxy.enforcement.inheritance import heirs
-from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.errors import CallerError, Refusal, UnsupportedError, UpstreamError
 from proxy.facts.documents import Reading
 from proxy.facts.elements import Json
 from proxy.facts.grant import NO_GRANTS, Grant
@@ -35,6 +35,7 @@ _UPSTREAM_STATUS = {
     422: Refusal.PARAMETER,
 }
 """Upstream statuses that say something of the request; every other one but 200 is upstream's failure (decisions §8)."""
+_UNSUPPORTED = frozenset({405, 501})
 _NOTHING: frozenset[str] = frozenset()
 NOTHING_OVER: Mapping[str, Envelope] = MappingProxyType({})
 
@@ -94,7 +95,8 @@ class Hearing:
             return answer.body
         refusal = _UPSTREAM_STATUS.get(answer.status)
         if refusal is None:
-            raise UpstreamError(f"upstream answered with status {answer.status}")
+            failure = UnsupportedError if answer.status in _UNSUPPORTED else UpstreamError
+            raise failure(f"upstream answered with status {answer.status}")
         raise CallerError(refusal, f"upstream answered with status {answer.status}")
 
     async def judge(

@@ -19,7 +19,7 @@ from proxy.decision.decide import decide_request
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.matching import MATCH, source_of
 from proxy.enforcement.references import judged_whole
-from proxy.errors import CallerError, OwnError, UpstreamError
+from proxy.errors import CallerError, OwnError, UnsupportedError, UpstreamError
 from proxy.fhir.bundle import NO_RESOURCE, Frame, FrameError, frame_of
 from proxy.fhir.envelope import Resource, named_in
 from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
@@ -131,7 +131,7 @@ class Looking:
 async def _version(hearing: Hearing, path: str) -> Resource | None:
     try:
         return await hearing.ask(path)
-    except CallerError:
+    except (CallerError, UnsupportedError):
         return None
 
 
@@ -151,7 +151,7 @@ async def last_of(hearing: Hearing, reference: str) -> Last | None:
     """The newest version of an instance that holds anything, by its own history; None where that cannot be told."""
     try:
         frame = frame_of(await hearing.ask(f"{reference}/_history?_count=2"), "history")
-    except (CallerError, FrameError):
+    except (CallerError, UnsupportedError, FrameError):
         return None
     bases = (hearing.house.upstream_url, hearing.house.public_url)
     told = [(told_by(entry, bases), entry.resource) for entry in frame.entry]
@@ -186,7 +186,7 @@ async def _found(hearing: Hearing, rtype: str, ids: tuple[str, ...]) -> dict[str
         async with aclosing(visible(Position(relative_url(request)), source)) as matches:
             async for one in matches:
                 found[one.key] = one.judged.raw
-    except CallerError:
+    except (CallerError, UnsupportedError):
         return {}
     return {reference: raw for reference, raw in found.items() if reference in wanted}
 

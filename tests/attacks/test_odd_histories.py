@@ -76,3 +76,36 @@ async def test_a_deletion_of_which_nothing_is_told_is_not_taken_for_the_newest(
         for target in ("Condition/c/_history", "Condition/c/_history?_count=1"):
             shown = entries(await stage.ask(target, PHYSICIAN))
             assert shown == ["PUT Condition/c"], target
+
+
+UNDONE = ["/Condition?", "/Condition/gone-hidden/_history"]
+"""What some servers do not do: search a type, tell the history of one instance."""
+
+
+@pytest.mark.parametrize("status", [405, 501])
+@pytest.mark.parametrize("undone", UNDONE)
+async def test_what_a_server_does_not_do_never_tells_that_something_is_hidden(
+    tmp_path: Path, undone: str, status: int
+) -> None:
+    shown: list[Step] = [resource("Location", "l")]
+    of_noe = {"subject": {"reference": "Patient/noe"}}
+    hidden: list[Step] = [
+        resource("Condition", "hidden", **of_noe),
+        resource("Condition", "gone-hidden", **of_noe),
+        "Condition/gone-hidden",
+    ]
+
+    async def override(request: web.BaseRequest) -> web.StreamResponse | None:
+        told = request.raw_path.removeprefix("/fhir")
+        own = "_count=500" not in told
+        return web.Response(status=status) if own and told.startswith(undone) else None
+
+    async with gateway(tmp_path, *ZED) as (stage, upstream):
+        upstream.override = override
+        replies = []
+        for steps in (shown, hidden):
+            happen(upstream.world.store, steps)
+            replies.append(await stage.ask(f"_history?{SINCE}", PHYSICIAN))
+        absent, present = replies
+        assert entries(absent) == ["PUT Location/l"]
+        assert (present.status, present.body) == (absent.status, absent.body)
