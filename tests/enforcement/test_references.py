@@ -180,6 +180,17 @@ async def test_a_letter_that_cannot_be_pruned_is_withheld(scene: Scene) -> None:
     assert (await scene.stage.ask("Observation/o", PHYSICIAN)).status == 404
 
 
+async def test_what_is_withheld_for_a_reference_has_no_history_either(scene: Scene) -> None:
+    for hidden, status in {"v": 404, "none": 404, "e": 200}.items():
+        entry = {"resource": led(f"Encounter/{hidden}", own="inside")}
+        held = {"resourceType": "Bundle", "id": "b", "type": "collection", "entry": [entry]}
+        scene.holding(encounter("e"), encounter("v", meta=V), held)
+        for target in ("Bundle/b", "Bundle/b/_history", "Bundle/b/_history/1"):
+            assert (await scene.stage.ask(target, PHYSICIAN)).status == status, target
+        told = await scene.stage.ask("Bundle/_history", PHYSICIAN)
+        assert (told.status, told.json["total"]) == (200, int(status == 200))
+
+
 async def test_nothing_is_found_by_a_reference_that_is_not_shown(scene: Scene) -> None:
     scene.holding(
         encounter("e"), encounter("v", meta=V),
