@@ -187,6 +187,50 @@ async def test_every_audit_event_is_taken_by_an_r5_server(
     assert await asyncio.to_thread(gateway.journal.file.stuck) == []
 
 
+VISIT: list[dict[str, Any]] = [
+    {
+        "resourceType": "Encounter",
+        "id": name,
+        "status": "completed",
+        "subject": {"reference": f"Patient/{patient}"},
+    }
+    for name, patient in (("seen", "p1"), ("hidden", "p2"))
+]
+INSIDE: list[dict[str, Any]] = [
+    {**RECORD[-3], "id": f"in-{name}", "encounter": {"reference": f"Encounter/{name}"}}
+    for name in ("seen", "hidden")
+]
+
+
+async def test_compartments_are_those_of_r5(
+    asked: tuple[app.Gateway, Store, aiohttp.ClientSession],
+) -> None:
+    gateway, store, session = asked
+    load_samples(store, [json.dumps(one).encode() for one in (*VISIT, *INSIDE)])
+    want = {
+        "Patient/p1/Patient": ["p1"],
+        "Patient/p1/*?_type=Observation,Encounter,EncounterHistory,Task": [
+            "seen", "in-hidden", "in-seen", "open",
+        ],
+        "Patient/p2/*": [],
+        "Encounter/seen/*": ["seen", "in-seen"],
+        "Encounter/hidden/*": [],
+        "Encounter/no-such/*": [],
+        "Practitioner/dr/Practitioner": ["dr"],
+    }  # fmt: skip
+    for target, ids in want.items():
+        async with session.get(f"{gateway.url}/{target}") as answer:
+            bundle = await answer.json(content_type=None)
+        found = [one["resource"]["id"] for one in bundle.get("entry", [])]
+        assert (answer.status, target, sorted(found)) == (200, target, sorted(ids))
+    for _ in range(200):
+        if not await asyncio.to_thread(gateway.journal.file.undelivered, 1):
+            break
+        await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(gateway.journal.file.undelivered, 1) == []
+    assert await asyncio.to_thread(gateway.journal.file.stuck) == []
+
+
 LETTER: dict[str, Any] = {
     "resourceType": "Composition",
     "id": "letter",
