@@ -46,10 +46,15 @@ def _refused(detail: str) -> CallerError:
 
 
 def types_of(level: str, definitions: Definitions) -> tuple[str, ...]:
-    """Give every type that an export of a level may hold: all, or those of the patient compartment."""
+    """Give every type that an export of a level may hold: all, or those of the patient compartment.
+
+    A Group is in the compartment of each member, and holds all of them: of patients it is exported only where it is named, and
+    servers (HAPI FHIR) do not take it for a type of theirs.
+    """
     if level == SYSTEM:
         return tuple(sorted(definitions.resource_types))
-    return tuple(sorted({PATIENT, *definitions.compartment_patient}))
+    types = {PATIENT, *definitions.compartment_patient}
+    return tuple(sorted(types - {GROUP} if level == PATIENT else types))
 
 
 class _Operation(msgspec.Struct, frozen=True):

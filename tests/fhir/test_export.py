@@ -36,7 +36,8 @@ def test_a_job_and_a_file_are_named_once() -> None:
 def test_the_types_of_a_level() -> None:
     assert "Practitioner" in types_of("", R4)
     assert "Practitioner" not in types_of("Patient", R4)
-    assert {"Patient", "Observation"} <= set(types_of("Group", R4))
+    assert {"Patient", "Observation", "Group"} <= set(types_of("Group", R4))
+    assert "Group" not in types_of("Patient", R4)
 
 
 STATED: list[tuple[list[dict[str, Any]], frozenset[str]]] = [

@@ -80,13 +80,19 @@ def _insist_built(finished: "subprocess.CompletedProcess[str]") -> None:
 
 
 @contextmanager
-def running(*, enforce_references: bool = True, erasable: bool = False) -> Iterator[str]:
+def running(
+    *, enforce_references: bool = True, erasable: bool = False, exports: bool = False
+) -> Iterator[str]:
     """A server for as long as the block lasts; gives its base URL, `http://127.0.0.1:PORT/fhir`.
 
     `enforce_references=False` lets it accept references to resources that do not exist; `erasable=True` lets
-    `$expunge` take away everything.
+    `$expunge` take away everything; `exports=True` lets it export in bulk, which otherwise it does not offer.
     """
-    switches = f"-Dupstream.references={enforce_references}", f"-Dupstream.erasable={erasable}"
+    switches = (
+        f"-Dupstream.references={enforce_references}",
+        f"-Dupstream.erasable={erasable}",
+        f"-Dupstream.exports={exports}",
+    )
     command = [java(), *JVM_OPTIONS, *switches, "-cp", build(), "Upstream"]
     with tempfile.NamedTemporaryFile("w+", prefix="hapi-", suffix=".log") as log:
         process = _start(command, log)

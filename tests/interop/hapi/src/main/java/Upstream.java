@@ -1,3 +1,5 @@
+import ca.uhn.fhir.batch2.api.IJobMaintenanceService;
+import ca.uhn.fhir.batch2.jobs.export.BulkDataExportProvider;
 import ca.uhn.fhir.batch2.jobs.merge.MergeAppCtx;
 import ca.uhn.fhir.batch2.jobs.replacereferences.ReplaceReferencesAppCtx;
 import ca.uhn.fhir.context.FhirContext;
@@ -33,7 +35,8 @@ import org.springframework.context.annotation.Configuration;
  * Prints {@code ready http://127.0.0.1:PORT/fhir} when it serves. Lives until its standard input
  * closes (so it dies with its parent), and never longer than {@code -Dupstream.minutes} (45).
  * {@code -Dupstream.references=false} lets it store references to resources that do not exist,
- * {@code -Dupstream.erasable=true} lets {@code $expunge} take away everything.
+ * {@code -Dupstream.erasable=true} lets {@code $expunge} take away everything, {@code -Dupstream.exports=true}
+ * lets it export in bulk.
  */
 public final class Upstream {
 
@@ -79,6 +82,10 @@ public final class Upstream {
         RestfulServer server = new RestfulServer(spring.getBean(FhirContext.class));
         server.registerProviders(spring.getBean(ResourceProviderFactory.class).createProviders());
         server.registerProvider(spring.getBean(JpaSystemProvider.class));
+        if (Boolean.getBoolean("upstream.exports")) {
+            server.registerProvider(spring.getBean(BulkDataExportProvider.class));
+            startThread("batch jobs", () -> keepAtWork(spring.getBean(IJobMaintenanceService.class)));
+        }
         server.setServerConformanceProvider(new JpaCapabilityStatementProvider(
                 server,
                 spring.getBean(IFhirSystemDao.class),
@@ -110,6 +117,18 @@ public final class Upstream {
         Thread thread = new Thread(work, name);
         thread.setDaemon(true);
         thread.start();
+    }
+
+    /** An export goes on at each of these passes, which the server's own scheduler makes once a minute. */
+    private static void keepAtWork(IJobMaintenanceService jobs) {
+        try {
+            while (true) {
+                Thread.sleep(100);
+                jobs.runMaintenancePass();
+            }
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private static void haltAfter(Duration life) {
