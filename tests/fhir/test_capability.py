@@ -80,7 +80,12 @@ def test_only_what_the_gateway_lets_through_is_stated() -> None:
         {"type": "Condition", "interaction": [{"code": "read"}]},
         {
             "type": "Observation",
-            "interaction": [{"code": "read"}, {"code": "vread"}, {"code": "history-type"}, {"code": "search-type"}],
+            "interaction": [
+                {"code": "read"},
+                {"code": "vread"},
+                {"code": "history-type"},
+                {"code": "search-type"},
+            ],
             "versioning": "versioned",
             "searchInclude": ["Observation:subject"],
             "searchRevInclude": ["Provenance:target", "Observation:has-member"],
@@ -223,3 +228,17 @@ def test_the_authorization_servers_endpoints_are_told_as_smart_1_told_them() -> 
         {"url": "token", "valueUri": "https://idp/t"},
     ]
     assert "extension" not in stated_security({})
+
+
+@pytest.mark.parametrize("version", ["4.0.1", "5.0.0"])
+def test_the_compartments_of_what_is_served_are_stated(version: str) -> None:
+    own = statement(fhirVersion=version)
+    listed = own["rest"][1]["resource"]
+    assert "compartment" not in reduce(own, version)["rest"][0]
+    listed += [
+        {"type": one, "interaction": [{"code": "read"}]} for one in ("Patient", "RelatedPerson")
+    ]
+    head = "http://hl7.org/fhir/CompartmentDefinition"
+    rest = reduce(own, version)["rest"][0]
+    assert rest["compartment"] == [f"{head}/patient", f"{head}/relatedPerson"]
+    assert "(`*`)" in rest["documentation"]
