@@ -121,8 +121,7 @@ def _is_asked(hearing: Hearing, told: Told) -> bool:
 
 def _version(hearing: Hearing, told: Told, one: Judged, shown: Mapping[str, Newest]) -> Candidate:
     """One version: permitted as it was and as its instance is now, and both shown whole."""
-    same = one.envelope is not None and one.envelope.reference == told.reference
-    visible = same and told.reference in shown and leaves_whole(hearing, one)
+    visible = told.reference in shown and leaves_whole(hearing, one)
     return Candidate(one.envelope.versioned if one.envelope else "", one, visible, told.method)
 
 
@@ -151,7 +150,7 @@ def _is_seen(
     """Whether what a deletion ended was seen by the caller: the newest version, or an older one that its instance came back after."""
     told = rows[at].told
     newest = shown.get(told.reference)
-    if newest is None or not told.is_deletion:
+    if newest is None:
         return False
     if _is_newest(told, newest):
         return True

@@ -71,7 +71,7 @@ class Looking:
             (*current, *lasts), await judged_whole(self.hearing, bodies), strict=True
         ):
             last = lasts.get(wanted)
-            if _is_last(one, wanted, last):
+            if _is_last(one, last):
                 self.known[wanted] = Newest(one, last and last.deletion)
         return {one: self.known[one] for one in references if one in self.known}
 
@@ -144,7 +144,7 @@ async def last_before_deletion(hearing: Hearing, reference: str) -> Newest | Non
     if last is None or last.deletion is None:
         return None
     [judged] = await judged_whole(hearing, [last.raw])
-    return Newest(judged, last.deletion) if _is_last(judged, reference, last) else None
+    return Newest(judged, last.deletion) if _is_last(judged, last) else None
 
 
 async def last_of(hearing: Hearing, reference: str) -> Last | None:
@@ -164,9 +164,9 @@ async def last_of(hearing: Hearing, reference: str) -> Last | None:
     return None
 
 
-def _is_last(judged: Judged, reference: str, last: Last | None) -> bool:
-    """Whether it is of the very instance, and no version that comes after what deleted it (where versions are numbered)."""
-    if judged.envelope is None or judged.envelope.reference != reference:
+def _is_last(judged: Judged, last: Last | None) -> bool:
+    """Whether it can be read, and is no version that comes after what deleted it (where versions are numbered)."""
+    if judged.envelope is None:
         return False
     if last is None or last.deletion is None:
         return True
@@ -176,10 +176,9 @@ def _is_last(judged: Judged, reference: str, last: Last | None) -> bool:
 
 
 async def _found(hearing: Hearing, rtype: str, ids: tuple[str, ...]) -> dict[str, Resource]:
-    """What a search for some ids finds, and of it what was asked for; nothing where upstream does not search the type."""
+    """What a search for some ids finds, by `Type/id`; nothing where upstream does not search the type."""
     by_id = SearchParameter("_id", "", ids)
     request = FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=(by_id,), count=len(ids))
-    wanted = {f"{rtype}/{one}" for one in ids}
     source = source_of(hearing, "searchset", _as_found)
     found: dict[str, Resource] = {}
     try:
@@ -188,7 +187,7 @@ async def _found(hearing: Hearing, rtype: str, ids: tuple[str, ...]) -> dict[str
                 found[one.key] = one.judged.raw
     except (CallerError, UnsupportedError):
         return {}
-    return {reference: raw for reference, raw in found.items() if reference in wanted}
+    return found
 
 
 async def _as_found(frame: Frame, _: bytes) -> Sorted:

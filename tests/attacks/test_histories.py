@@ -89,8 +89,8 @@ async def test_a_deletion_is_told_to_who_saw_what_it_ended(tmp_path: Path) -> No
 # ---- entries that lie ------------------------------------------------------------------------------------------------
 
 
-def version(own: str = "c", patient: str = "zed", **entry: Any) -> Json:
-    held = about("Condition", own) | {"subject": {"reference": f"Patient/{patient}"}, "meta": {"versionId": "1", "lastUpdated": "2026-11-22T08:00:00Z"}}  # fmt: skip
+def version(own: str = "c", number: str = "1", **entry: Any) -> Json:
+    held = about("Condition", own) | {"meta": {"versionId": number, "lastUpdated": "2026-11-22T08:00:00Z"}}  # fmt: skip
     held.pop("language")
     return {"resource": held, "request": {"method": "PUT", "url": f"Condition/{own}"}, **entry}
 
@@ -99,9 +99,10 @@ def deletion(own: str, **entry: Any) -> Json:
     return {"request": {"method": "DELETE", "url": f"Condition/{own}"}, **entry}
 
 
+OBSERVATION = resource("Observation", "o", subject={"reference": "Patient/zed"})
 LIES = [
-    ("the resource is another than its url says", version(request={"method": "PUT", "url": "Condition/hidden"})),
-    ("the fullUrl names another", version(fullUrl="$UPSTREAM/Condition/hidden")),
+    ("the resource is another than its url says", version(number="9", request={"method": "PUT", "url": "Condition/hidden"})),
+    ("the fullUrl names another", version(number="9", fullUrl="$UPSTREAM/Condition/hidden")),
     ("a deletion of two", deletion("c", fullUrl="$UPSTREAM/Condition/hidden")),
     ("a deletion of what nobody has", deletion("never-there")),
     ("a deletion of what is hidden", deletion("hidden")),
@@ -113,12 +114,13 @@ LIES = [
     ("neither version nor deletion", {"request": {"method": "PUT", "url": "Condition/c"}}),
     ("nothing at all", {}),
     ("another method in small letters", {"request": {"method": "delete", "url": "Condition/c"}}),
-    ("of another type", {"resource": resource("Observation", "o", subject={"reference": "Patient/zed"}), "request": {"method": "PUT", "url": "Observation/o"}}),
+    ("of another type", {"resource": OBSERVATION, "request": {"method": "PUT", "url": "Observation/o"}}),
+    ("a deletion of another type", deletion("o", request={"method": "DELETE", "url": "Observation/o"})),
     ("of a type nobody knows", {"resource": resource("Nothing", "n"), "request": {"method": "PUT", "url": "Nothing/n"}}),
     ("without an id", {"resource": {"resourceType": "Condition", "subject": {"reference": "Patient/zed"}}, "request": {"method": "PUT", "url": "Condition/c"}}),
     ("an id that is a list", version("c,hidden")),
-    ("a fullUrl that is no text", version(fullUrl={"a": 1})),
-    ("a request that is no object", version(request="PUT")),
+    ("a fullUrl that is no text", version(number="9", fullUrl={"a": 1})),
+    ("a request that is no object", version(number="9", request="PUT")),
 ]  # fmt: skip
 
 
@@ -128,7 +130,7 @@ async def test_an_entry_that_lies_is_left_out_and_the_others_stay(
 ) -> None:
     hidden = resource("Condition", "hidden", subject={"reference": "Patient/noe"})
     async with gateway(tmp_path, *ZED) as (stage, upstream):
-        happen(upstream.world.store, [condition(), hidden])
+        happen(upstream.world.store, [condition(), hidden, OBSERVATION])
         text = orjson.dumps(entry).decode().replace("$UPSTREAM", upstream.url)
         _answer(upstream, f"{orjson.dumps(version()).decode()},{text}".encode())
         reply = await stage.ask(TYPE, PHYSICIAN)
@@ -146,6 +148,61 @@ def _answer(upstream: Upstream, entries: bytes) -> None:
         return web.Response(body=body, headers={"Content-Type": "application/fhir+json"})
 
     upstream.override = override
+
+
+ORDERS: list[tuple[list[int], list[str]]] = [
+    # the entries of a page, newest first; which deletions show
+    ([3, -2, 1], ["-2"]),
+    ([5, -4, 2], []),
+    ([3, -2], ["-2"]),
+    ([3, -1], []),
+    ([5, -4, -3, 2], ["-3"]),
+]
+
+
+@pytest.mark.parametrize(("order", "shown"), ORDERS)
+async def test_a_deletion_that_does_not_follow_what_stands_below_it_is_left_out(
+    tmp_path: Path, order: list[int], shown: list[str]
+) -> None:
+    steps: list[Step] = [
+        condition(code={"text": "a"}),
+        "Condition/c",
+        condition(code={"text": "b"}),
+    ]
+    async with gateway(tmp_path, *ZED) as (stage, upstream):
+        happen(upstream.world.store, steps)
+        entries = [
+            deletion("c", response={"etag": f'W/"{-one}"'}) if one < 0 else _numbered(one)
+            for one in order
+        ]
+        _answer(upstream, b",".join(map(orjson.dumps, entries)))
+        found = numbers(told(await stage.ask(TYPE, PHYSICIAN)))
+        assert [one for one in found if one.startswith("-")] == shown
+
+
+def _numbered(number: int) -> Json:
+    return version(number=str(number))
+
+
+async def test_another_version_than_was_asked_for_says_nothing_of_a_deletion(
+    tmp_path: Path,
+) -> None:
+    steps: list[Step] = [condition(**V), "Condition/c", condition()]
+    async with gateway(tmp_path, *ZED) as (stage, upstream):
+        happen(upstream.world.store, steps)
+        entries = [_numbered(3), deletion("c", response={"etag": 'W/"2"'})]
+        _answer(upstream, b",".join(map(orjson.dumps, entries)))
+        whole = upstream.override
+        assert whole is not None
+
+        async def override(request: web.BaseRequest) -> web.StreamResponse | None:
+            if request.raw_path.endswith("/Condition/c/_history/1"):
+                body = orjson.dumps(_numbered(3)["resource"])
+                return web.Response(body=body, headers={"Content-Type": "application/fhir+json"})
+            return await whole(request)
+
+        upstream.override = override
+        assert numbers(told(await stage.ask(TYPE, PHYSICIAN))) == ["3"]
 
 
 async def test_nothing_of_upstreams_own_words_leaves(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ HISTORIES = [
     ("nothing at all", 200, past(), False),
     ("of another instance", 200, past(deleted("2", "kept"), held("1", "kept")), False),
     ("partly of another instance", 200, past(deleted("2"), held("1", "kept")), False),
+    ("a deletion of another instance", 200, past(deleted("2", "kept"), held("1")), False),
     ("the version after the deletion", 200, past(deleted("2"), held("3")), False),
     ("about somebody else", 200, past(deleted("2"), held("1", **OF_NOE)), False),
     ("no history", 200, {"resourceType": "Condition", "id": "gone"}, False),
