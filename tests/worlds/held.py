@@ -22,7 +22,10 @@ def _of_camille(rtype: str, rid: str, **more: Any) -> Json:
     return _made(rtype, rid, status="active", subject=CAMILLE, **more)
 
 
-def _rows(rows: list[tuple[bool, Json]], hidden: bool) -> list[Json]:
+Row = tuple[bool, Json]
+
+
+def _rows(rows: list[Row], hidden: bool) -> list[Json]:
     """The rows that stand there: `True` marks those that name what is hidden."""
     return [row for is_hidden, row in rows if hidden or not is_hidden]
 
@@ -61,38 +64,38 @@ def holders(*, hidden: bool) -> list[Json]:
     gone = (True, {"item": {"reference": "Observation/h-no-such"}})
     plain = (False, {"item": {"reference": "Observation/h-open"}, "date": "2026-01-01"})
     visit = (False, {"item": {"reference": "Encounter/h-visit"}})
-    lists = {
+    lists: dict[str, list[Row]] = {
         "h-some": [secret, plain, of_noe, visit, gone],
         "h-only-hidden": [secret, of_noe],
         "h-plain": [plain],
         "h-dangling": [gone, plain],
     }
     found = [_list(name, _rows(rows, hidden)) for name, rows in lists.items()]
-    group = [
+    group: list[Row] = [
         (False, {"entity": CAMILLE}),
         (True, {"entity": _named("Device", "h-secret"), "period": {"start": "2026"}}),
     ]
-    team = [
+    team: list[Row] = [
         (False, {"member": {"reference": "Practitioner/dr-martin"}}),
         (True, {"member": _named("RelatedPerson", "h-secret"), "role": [{"text": "kin"}]}),
     ]
-    covered = [
+    covered: list[Row] = [
         (False, {"coverage": {"reference": "Coverage/h-plain"}, "priority": 2}),
         (True, {"coverage": _named("Coverage", "h-secret"), "priority": 1}),
     ]
-    diagnosed = [
+    diagnosed: list[Row] = [
         (True, {"condition": _named("Condition", "h-secret"), "rank": 1}),
         (False, {"condition": {"reference": "Condition/h-plain"}, "rank": 2}),
     ]
-    sections = [
+    sections: list[Row] = [
         (False, {"title": "open", "code": {"coding": [{"code": "h-shown"}]}, "entry": _rows([(False, {"reference": "Observation/h-open"}), (True, {"reference": "Observation/h-secret"})], hidden)}),
         (True, {"title": f"{CANARY}h-secret", "code": {"coding": [{"code": "h-gone"}]}, "entry": [{"reference": "Observation/h-secret"}]}),
     ]  # fmt: skip
-    attended = [
+    attended: list[Row] = [
         (True, {"individual": _named("RelatedPerson", "h-secret"), "type": [{"coding": [{"code": "PART"}]}]}),
         (False, {"individual": {"reference": "Practitioner/dr-martin"}, "type": [{"coding": [{"code": "ADM"}]}]}),
     ]  # fmt: skip
-    followed = [(True, {"code": "replaces", "target": _named("DocumentReference", "h-secret")}), (False, {"code": "appends", "target": {"reference": "DocumentReference/h-both"}})]  # fmt: skip
+    followed: list[Row] = [(True, {"code": "replaces", "target": _named("DocumentReference", "h-secret")}), (False, {"code": "appends", "target": {"reference": "DocumentReference/h-both"}})]  # fmt: skip
     reacted = _rows([(True, {"date": "2026-01-05", "detail": _named("Observation", "h-secret")})], hidden)  # fmt: skip
     counted = _numbers(hidden)
     return [
