@@ -197,7 +197,7 @@ class Worlds:
             about = {who for one in self.things if one.reference in shown for who in one.patients}
             kept = [one for one in self.things if one.reference in shown or _stays(one, about)]
             self.hidden[name] = {one.reference for one in self.things} - {one.reference for one in kept}  # fmt: skip
-            self.without[name] = await world_of(self.opened, self.folder / name, kept)
+            self.without[name] = await _world_of(self.opened, self.folder / name, kept)
         return self.without[name]
 
 
