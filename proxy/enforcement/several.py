@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from proxy.enforcement.chained import Resolved, require_admitted, resolve
-from proxy.enforcement.compartments import Asked, asked
+from proxy.enforcement.compartments import asked
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.leaving import bundle, page_of, room
 from proxy.enforcement.matching import MOST_ASKED, consulted
@@ -26,22 +26,17 @@ async def search(hearing: Hearing) -> Answer:
         return await bundle(hearing, "searchset", NOTHING, _total_of(hearing, 0))
     if hearing.request.only_counts:
         return await bundle(hearing, "searchset", NOTHING, await _counted(hearing, resolved))
-    first, source = await _searched(hearing, resolved)
+    most = max(room(hearing), LEAST_ASKED)
+    first, source = await asked(hearing, resolved.request, most, resolved.ties)
     page = await page_of(hearing, first, source)
-    total = await _total(hearing, source, page)
+    total = await _total(hearing, resolved, page)
     return await bundle(hearing, "searchset", _tied(hearing, page), total)
-
-
-async def _searched(hearing: Hearing, resolved: Resolved) -> Asked:
-    """What upstream is asked: at once for what a page holds, or for what is counted anyway."""
-    least = MOST_ASKED if hearing.request.total or hearing.request.only_counts else LEAST_ASKED
-    return await asked(hearing, resolved.request, max(room(hearing), least), resolved.ties)
 
 
 async def _counted(hearing: Hearing, resolved: Resolved) -> int:
     """The number of all visible matches (T-9); nothing is included with what does not show."""
     alone = replace(resolved.request, includes=(), sort=())
-    first, source = await _searched(hearing, resolved._replace(request=alone))
+    first, source = await asked(hearing, alone, MOST_ASKED, resolved.ties)
     return await _number(hearing, Position(first), source, hearing.house.paging.max_counted)
 
 
@@ -49,16 +44,19 @@ async def _number(hearing: Hearing, start: Position, source: Source, most: int) 
     return len([one async for one in consulted(hearing, start, source, most)])
 
 
-async def _total(hearing: Hearing, source: Source, page: Page) -> int | None:
+async def _total(hearing: Hearing, resolved: Resolved, page: Page) -> int | None:
     """The number of all visible matches, where one page holds them or it is asked for (T-8)."""
     found = len(page.matches)
     if hearing.start is not None:
         return _total_of(hearing, None)
     if page.following is None or not hearing.request.total:
         return found if page.following is None else None
+    left = hearing.house.paging.max_counted - found
+    alone = replace(resolved.request, includes=())
+    first, source = await asked(hearing, alone, MOST_ASKED, resolved.ties)
     try:
-        left = hearing.house.paging.max_counted - found
-        return found + await _number(hearing, page.following, source, left)
+        rest = source.position(first, page.following.place)
+        return found + await _number(hearing, rest, source, left)
     except CallerError as error:
         if error.refusal is Refusal.TOO_COSTLY and hearing.request.total == "estimate":
             return None
