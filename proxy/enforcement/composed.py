@@ -17,7 +17,6 @@ from proxy.fhir.composed import argument
 from proxy.fhir.content import tree_of
 from proxy.fhir.dates import interval_of
 from proxy.fhir.interaction import Answer, FhirRequest, Interaction, SearchParameter
-from proxy.fhir.reader import EnvelopeReader
 from proxy.obligations.pages import Candidate, Page, Position, visible
 
 ASKED = 100
@@ -35,7 +34,7 @@ async def lastn(hearing: Hearing) -> Answer:
         sort=("-date", "code"),
     )
     guarded(hearing, search)
-    heard = replace(hearing, request=search, reader=_dated(hearing))
+    heard = replace(hearing, request=search)
     found = [one async for one in _all(heard)]
     most = int((argument(request, "max") or ("1",))[0])
     matches = tuple(_latest(_newest_first(heard, found), most))
@@ -44,10 +43,6 @@ async def lastn(hearing: Hearing) -> Answer:
         if one.key not in shown:
             hearing.note(one.judged, CONSULTED)
     return await bundle(hearing, "searchset", Page(matches, (), None), len(matches))
-
-
-def _dated(hearing: Hearing) -> EnvelopeReader:
-    return hearing.reader.wanting(frozenset(), dates=True)
 
 
 async def _all(heard: Hearing) -> AsyncGenerator[Candidate, None]:
@@ -65,8 +60,7 @@ async def _all(heard: Hearing) -> AsyncGenerator[Candidate, None]:
 
 def _newest_first(heard: Hearing, found: Iterable[Candidate]) -> list[Candidate]:
     def order(one: Candidate) -> tuple[float, str]:
-        date = one.judged.envelope.date if one.judged.envelope else ""
-        when = interval_of(date, heard.house.zone)
+        when = interval_of(taken_at(bytes(one.judged.raw)), heard.house.zone)
         return (-when.end if when else float("inf"), one.key)
 
     return sorted(found, key=order)
@@ -83,6 +77,18 @@ def _latest(ordered: Iterable[Candidate], most: int) -> Iterator[Candidate]:
         sizes[group] = sizes.get(group, 0) + 1
         if sizes[group] <= most:
             yield one
+
+
+def taken_at(raw: bytes) -> str:
+    """When what an Observation tells was so, as written; empty where it does not say.
+
+    Nothing else stands in for it: `issued` may be hidden where this is not, and `meta.lastUpdated` moves with what is hidden (T-61).
+    """
+    tree = tree_of(raw)
+    period = tree.get("effectivePeriod")
+    start = period.get("start") if isinstance(period, dict) else None
+    told = (tree.get("effectiveDateTime"), tree.get("effectiveInstant"), start)
+    return next((one for one in told if isinstance(one, str)), "")
 
 
 def codes_of(raw: bytes) -> list[tuple[str, str]]:
