@@ -108,7 +108,7 @@ NAMED = [
     "expunge", "reindex", "import", "purge-history", "get-resource-counts", "diff", "trigger-subscription", "mdm-query-links",
     "mdm-merge-golden-resources", "cql", "fhirpath", "sqlquery-run", "run", "submit-data", "collect-data", "presigned-url",
     "access-history", "merge", "replace-references", "split", "convert", "transform", "populate", "prepopulate", "extract", "apply",
-    "process-message", "validate", "document", "docref", "summary", "generate-ccd", "match", "member-match", "expand",
+    "process-message", "validate", "document", "docref", "summaries", "generate-ccd", "match", "member-match", "expand",
     "validate-code", "translate", "lookup", "closure", "subsumes", "meta-add", "meta-delete", "stats", "evaluate-measure",
     "care-gaps", "hapi.fhir.replace-references", "export-poll-status", "bulkdelete", "bulk-submit", "import-poll-status",
     "perform-reindexing-pass", "mark-all-resources-for-reindexing", "snapshot", "implements", "conforms", "subset", "versions",
