@@ -6,6 +6,7 @@ compartment. It comes as far as a search by `_id` of the same caller gives it, a
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 
 from proxy.decision.decide import decide_request
@@ -18,7 +19,7 @@ from proxy.fhir.composed import argument
 from proxy.fhir.content import nodes_of, tree_of
 from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
 from proxy.obligations.disclose import Judged, disclose
-from proxy.obligations.pages import Candidate, Fetch
+from proxy.obligations.pages import Candidate, Fetch, Position, visible
 
 MOST_IDS = 200
 """Ids in one search."""
@@ -87,8 +88,10 @@ async def by_ids(hearing: Hearing, rtype: str, ids: list[str]) -> list[Candidate
         request = FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=(by_id,))
         heard = replace(hearing, request=request)
         source = source_of(heard, "searchset", matching(heard))
-        frame, body = await lenient(source.fetch)(target_of(heard, request, len(some)))
-        matches, _ = await source.sort(frame, body)
+        source = replace(source, fetch=lenient(source.fetch))
+        first = Position(target_of(heard, request, len(some)))
         kept = {f"{rtype}/{one}" for one in some}
-        found |= {one.key: one for one in matches if one.visible and one.key in kept}
+        # To the last page: what is hidden takes room on upstream's pages, however long they are.
+        async with aclosing(visible(first, source)) as matches:
+            found |= {one.key: one async for one in matches if one.key in kept}
     return [found[key]._replace(mode=INCLUDE) for key in sorted(found)]
