@@ -27,7 +27,7 @@ LEFT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"s": {"reference": "X/1", "display": "Viral load", "_display": {"id": "d"}}}, {"s": {"reference": "X/1"}}),
     ({"s": {"reference": "X/1", "type": "X", "identifier": {"value": "1"}, "display": "Viral load", "id": "i", "extension": [MASKED]}},
      {"s": {"reference": "X/1", "type": "X", "identifier": {"value": "1"}, "id": "i", "extension": [MASKED]}}),
-    ({"i": {"id": "i", "extension": [MASKED], "use": "usual", "type": {}, "system": "s", "value": "ACC-77", "period": {}, "assigner": {}}}, {}),
+    ({"i": {"id": "i", "extension": [MASKED], "use": "usual", "type": {"text": "t"}, "system": "s", "value": "ACC-77", "period": {"start": "2020"}, "assigner": {"display": "d"}}}, {}),
     ({"i": {"value": "ACC-77", "_value": {"id": "v"}, "_system": {"id": "w"}}}, {}),
     ({"extension": [{"url": "u", "extension": [{"url": "v", "valueString": "Viral load"}]}]}, {}),
     ({"extension": [{"url": "u", "valueString": "acc-77"}, {"url": "v", "valueCode": "y"}]}, {"extension": [{"url": "v", "valueCode": "y"}]}),
