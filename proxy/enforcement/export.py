@@ -14,11 +14,12 @@ import msgspec
 
 from proxy.decision.decide import decide_request, decide_resource
 from proxy.decision.handling import conveyed
+from proxy.enforcement.compartments import guarded
 from proxy.enforcement.exporting import Asking
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.house import House
 from proxy.enforcement.lines import File, lines_of
-from proxy.enforcement.wished import named_patients
+from proxy.enforcement.wished import changed, named_patients
 from proxy.errors import CallerError, OwnError, Refusal
 from proxy.facts.model import Facts
 from proxy.fhir import export
@@ -106,12 +107,16 @@ def _wish(hearing: Hearing) -> Wish:
 
 
 def _require_filters(hearing: Hearing, wish: Wish, types: tuple[str, ...]) -> None:
-    """Refuses searches of types that are not exported, and those that read what may be redacted for the caller."""
+    """Refuses searches of types that are not exported, and whatever reads what may be redacted for the caller."""
     conditions = [condition for one in wish.filters for condition in one.conditions]
     if len(fulfillable(conditions, hearing.case)) < len(set(conditions)):
         raise CallerError(
             Refusal.PARAMETER, "`_typeFilter` reads an element that is redacted for this caller"
         )
+    if wish.is_dated:
+        # When a redacted view changed would tell that what is hidden in it did (T-61).
+        for rtype in types:
+            guarded(hearing, changed(rtype))
     if not {one.rtype for one in wish.filters} <= set(types):
         raise CallerError(Refusal.PARAMETER, "`_typeFilter` searches a type that is not exported")
 

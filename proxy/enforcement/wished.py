@@ -13,10 +13,12 @@ from proxy.fhir.bundle import NO_RESOURCE, FrameError, frame_of
 from proxy.fhir.conditions import holding
 from proxy.fhir.content import tree_of
 from proxy.fhir.dates import interval_of
+from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
 from proxy.fhir.kickoff import Wish
 from proxy.fhir.pointers import references_in
 from proxy.fhir.query import encode_query
 from proxy.obligations.disclose import Judged, disclose
+from proxy.obligations.guard import reads_cut
 
 
 async def named_patients(hearing: Hearing, named: Sequence[str]) -> tuple[str, ...]:
@@ -49,6 +51,7 @@ def is_wished(hearing: Hearing, one: Judged, wish: Wish) -> bool:
         return False
     return (
         _is_in_time(hearing, one.envelope.last_updated, wish.until)
+        and not (wish.is_dated and _is_cut(hearing, one))
         and _is_of_patients(hearing, one, frozenset(wish.patients))
         and _answers(hearing, one, wish)
     )
@@ -58,6 +61,20 @@ def _is_in_time(hearing: Hearing, updated: str, until: str) -> bool:
     zone = hearing.house.zone
     when, last = interval_of(updated, zone), interval_of(until, zone)
     return when is None or last is None or when.start <= last.end
+
+
+def changed(rtype: str) -> FhirRequest:
+    """A search for when resources of a type were changed: what `_since` and `_until` read."""
+    read = SearchParameter("_lastUpdated", "", ())
+    return FhirRequest(Interaction.SEARCH_TYPE, rtype, parameters=(read,))
+
+
+def _is_cut(hearing: Hearing, one: Judged) -> bool:
+    """Whether parts of it are cut out, so that nothing may depend on when it was changed."""
+    envelope, decision = one.envelope, one.decision
+    if envelope is None or envelope.inline is None or decision is None:
+        return False
+    return reads_cut(changed(envelope.type), envelope.type, decision, hearing.house.definitions)
 
 
 def _is_of_patients(hearing: Hearing, one: Judged, patients: frozenset[str]) -> bool:

@@ -70,6 +70,11 @@ class Wish:
     elements: tuple[str, ...] = ()
     filters: tuple[TypeFilter, ...] = ()
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether what is exported depends on when it was changed."""
+        return bool(self.since or self.until)
+
     def elements_of(self, rtype: str) -> tuple[str, ...]:
         """The elements that are asked for of a type; none where it is wanted whole."""
         named = (one.rpartition(".") for one in self.elements)

@@ -123,6 +123,8 @@ REFUSED: list[tuple[str, str, Any, int]] = [
     ("a filter by a name", "/$export?_typeFilter=Patient%3Fname%3Dx", REGISTRY, 400),
     ("a filter of another type", "/$export?_type=Patient&_typeFilter=Observation%3Fstatus%3Dfinal", REGISTRY, 400),
     ("a filter of a type that is not exported", "/$export?_typeFilter=Encounter%3Fstatus%3Dfinal", REGISTRY, 400),
+    ("changes of what is redacted", "/$export?_since=2026-01-01T00:00:00Z", REGISTRY, 400),
+    ("changes of what is redacted, until", "/$export?_type=Patient&_until=2026-01-01T00:00:00Z", REGISTRY, 400),
     ("elements inside elements", "/$export?_elements=name.family", REGISTRY, 400),
     ("patients by GET", "/Patient/$export?patient=Patient/share", REGISTRY, 400),
     ("associated data", "/$export?includeAssociatedData=LatestProvenanceResources", REGISTRY, 400),

@@ -7,11 +7,15 @@ from urllib.parse import quote
 import orjson
 from aiohttp import web
 
+from proxy.fhir.coding import CONFIDENTIALITY, INLINE_LABEL
 from proxy.sandbox.export import Exports
 from proxy.sandbox.model import Answer, Ask
+from tests.attacks.records import ACT_CODE
 from tests.bulk import (
     ASYNC,
     CONCEALED,
+    HIDDEN,
+    POLICY,
     RECORDS,
     REFUSES,
     REGISTRY,
@@ -151,3 +155,19 @@ async def test_links_of_an_export_are_bounded(tmp_path: Path) -> None:
         )  # fmt: skip
         reply = await stage.ask(f"/$export?_type=Observation&{searches}", REGISTRY, headers=ASYNC)
         assert reply.status == 413
+
+
+async def test_what_is_cut_in_part_does_not_depend_on_when_it_was_changed(tmp_path: Path) -> None:
+    """The parts that are cut may be what was changed."""
+    restricted = {"system": CONFIDENTIALITY, "code": "R"}
+    cut = observation("cut", SHARES, meta={"security": [{"system": ACT_CODE, "code": "PROCESSINLINELABEL"}]})  # fmt: skip
+    cut["valueString"] = HIDDEN
+    cut["_valueString"] = {"extension": [{"url": INLINE_LABEL, "valueCoding": restricted}]}
+    text = POLICY.replace(
+        "rules:\n", "rules:\n  - {id: no-r, description: x, effect: deny, target: {interaction: [export], resource: {label: ['v3-Confidentiality#R']}}}\n", 1,
+    )  # fmt: skip
+    async with registry(tmp_path, *WORLD, cut, text=text) as (stage, _):
+        for more, found in (("", ["o1", "o2", "cut"]), ("&_since=2026-01-01T00:00:00Z", ["o1", "o2"])):  # fmt: skip
+            files = await exported(stage, f"/$export?_type=Observation{more}")
+            assert [one["id"] for one in lines(files["Observation"])] == found
+            assert HIDDEN not in files["Observation"].text

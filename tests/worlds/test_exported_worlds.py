@@ -74,6 +74,7 @@ STEPS: list[tuple[str, str]] = [
     ("$export", ""), ("Patient/$export", ""), ("Group/g/$export", ""), ("Group/secret/$export?_type=Observation", ""), ("Group/none/$export?_type=Observation", ""),
     (f"$export?{_KINDS}&_since=2026-01-01T00:00:00Z", ""), (f"$export?{_KINDS}&_since=2026-11-22T08:30:00Z", ""),
     (f"$export?{_KINDS}&_until=2026-11-22T08:30:00Z", ""), (f"$export?{_KINDS}&_until=2026-01-01T00:00:00Z", ""),
+    ("$export?_type=Observation&_since=2026-01-01T00:00:00Z", ""), ("$export?_type=Observation&_until=2026-11-22T08:30:00Z", ""),
     (f"$export?{_KINDS}&_elements=id,Patient.gender,Observation.status,telecom", ""),
     *((f"$export?{_KINDS}&_typeFilter={one}", "") for one in (
         "Observation%3Fstatus%3Dfinal", "Observation%3F_id%3Do1,o3,secret", "Observation%3Fsubject%3DPatient/refuse", "Observation%3Fsubject%3DPatient/none",
