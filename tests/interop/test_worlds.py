@@ -8,8 +8,8 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -22,6 +22,7 @@ from tests.interop.resources import bundle_of, put
 from tests.stage import Stage, staged
 from tests.worlds.callers import ALWAYS
 from tests.worlds.document_shapes import DOCUMENT_SHAPES, compositions
+from tests.worlds.history_shapes import HISTORY_SHAPES, past
 from tests.worlds.pair import world_without
 from tests.worlds.shapes import SHAPES
 from tests.worlds.twins import Heard, Shape, Thing, heard, more, name_of, samples
@@ -33,13 +34,14 @@ pytestmark = [
     ),
 ]
 
+THINGS = [*samples(), *more(), *compositions(), *past()]
 MOST_PAGES = 4
 PAGING = "paging: {key: {file: paging.key}}"
 EVERYTHING = {
     "resourceType": "Parameters",
     "parameter": [{"name": "expungeEverything", "valueBoolean": True}],
 }
-_INSTANT = re.compile(rb'"lastUpdated":"[^"]*"')
+_INSTANT = re.compile(rb'"(?:lastUpdated|lastModified)":"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,28 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
 
 
 async def _server(opened: AsyncExitStack, folder: Path, url: str) -> Server:
-    (folder / "paging.key").write_text("one key for both worlds, long enough")
     ask = await opened.enter_async_context(asking(url))
-    await filled(ask, [*samples(), *more(), *compositions()])
+    await filled(ask, THINGS)
     await ask("GET", "metadata")  # the first one takes long
-    settled = staged(folder, url, facts_ttl_s=3600, more=PAGING, timeout_s=60)
-    stage = await opened.enter_async_context(settled)
-    return Server(ask, url, stage)
+    return Server(ask, url, await opened.enter_async_context(_gateway(folder, url)))
+
+
+@asynccontextmanager
+async def _gateway(folder: Path, url: str) -> AsyncIterator[Stage]:
+    (folder / "paging.key").write_text("one key for both worlds, long enough")
+    async with staged(folder, url, facts_ttl_s=3600, more=PAGING, timeout_s=60) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def worlds_of(
+    servers: tuple[Server, Server], left: Iterable[Thing], folder: Path
+) -> AsyncIterator[tuple[Server, Server]]:
+    """Both worlds of a caller; the gateway of the second one knows nothing of what its server held for others."""
+    one, other = servers
+    await filled(other.ask, left)
+    async with _gateway(folder, other.url) as stage:
+        yield one, replace(other, stage=stage)
 
 
 async def filled(ask: Ask, things: Iterable[Thing]) -> None:
@@ -82,11 +99,15 @@ async def filled(ask: Ask, things: Iterable[Thing]) -> None:
     status, _, _ = await ask("POST", "$expunge", body=EVERYTHING)
     assert status == 200
     for round_ in rounds(things):
-        entries = [put(orjson.loads(one.raw)) for one in round_]
+        entries = [put(orjson.loads(one.raw)) if one.raw else _deletion(one) for one in round_]
         body = bundle_of("transaction", *entries)
         # HAPI writes the id of the request into each resource.
         status, _, told = await ask("POST", "", {"X-Request-ID": "loading"}, body)
         assert status == 200, str(told)[:500]
+
+
+def _deletion(one: Thing) -> dict[str, object]:
+    return {"request": {"method": "DELETE", "url": one.reference}}
 
 
 def rounds(things: Iterable[Thing]) -> list[list[Thing]]:
@@ -119,16 +140,31 @@ def comparable(page: tuple[int, object, bytes]) -> tuple[int, dict[str, str], by
 
 @pytest.mark.parametrize("caller", ALWAYS)
 async def test_what_is_hidden_might_as_well_not_exist(
-    servers: tuple[Server, Server], caller: str
+    servers: tuple[Server, Server], caller: str, tmp_path: Path
 ) -> None:
     who = ALWAYS[caller]
-    things = [*samples(), *more(), *compositions()]
-    left = await world_without(caller, who, things, servers[0].stage)
-    await filled(servers[1].ask, left)
+    left = await world_without(caller, who, THINGS, servers[0].stage)
     different = []
-    for shape in [*SHAPES, *DOCUMENT_SHAPES]:
-        one, other = await both(servers, who, shape)
-        if one != other:
-            different.append(name_of(shape))
+    async with worlds_of(servers, left, tmp_path) as worlds:
+        for shape in [*SHAPES, *DOCUMENT_SHAPES]:
+            one, other = await both(worlds, who, shape)
+            if one != other:
+                different.append(name_of(shape))
     assert different == []
     assert len(left) >= 25
+
+
+@pytest.mark.parametrize("caller", ALWAYS)
+async def test_histories_tell_nothing_of_what_is_hidden(
+    servers: tuple[Server, Server], caller: str, tmp_path: Path
+) -> None:
+    who = ALWAYS[caller]
+    left = await world_without(caller, who, THINGS, servers[0].stage)
+    different = []
+    async with worlds_of(servers, left, tmp_path) as worlds:
+        for shape in HISTORY_SHAPES:
+            one, other = await both(worlds, who, shape)
+            if one != other:
+                different.append(name_of(shape))
+    assert different == []
+    assert len(left) + 40 < len(THINGS)
