@@ -19,6 +19,7 @@ from proxy.fhir.bundle import NO_RESOURCE, Frame, FrameEntry, Link
 from proxy.fhir.envelope import Resource
 from proxy.fhir.links import page_of
 from proxy.obligations.pages import Sort, Sorted, Source
+from proxy.obligations.places import mark_of
 
 Keeps = Callable[[Resource], bool]
 
@@ -47,7 +48,26 @@ def beginning(legs: Sequence[Leg]) -> str:
 def united(source: Source, legs: Sequence[Leg], ahead: int = 1) -> Source:
     """The union as one source of pages. `ahead`: searches that are asked at once. Each search may read one page beyond the bound."""
     union = _Union(source, tuple(legs), max(1, ahead))
-    return replace(source, bound=source.bound + len(legs), fetch=union.fetch, sort=union.sort)
+    return replace(
+        source,
+        bound=source.bound + len(legs),
+        fetch=union.fetch,
+        sort=union.sort,
+        legs=_beginnings(legs),
+        leg_of=_leg_of,
+    )
+
+
+def _beginnings(legs: Sequence[Leg]) -> dict[bytes, str]:
+    """Where each search begins, by the mark of its name."""
+    pairs = zip(legs, _names(legs), strict=True)
+    return {mark_of(name): _marked(leg.target, name) for leg, name in pairs}
+
+
+def _leg_of(at: str) -> bytes:
+    """The search that a page belongs to, by the mark of its name; none where it says none."""
+    found = _MARK.fullmatch(at)
+    return mark_of(found[2]) if found else b""
 
 
 @dataclass(slots=True)
