@@ -3,7 +3,8 @@
     ProxyError
     ├── CallerError      the request cannot be served as it stands
     ├── UpstreamError    the FHIR server failed, or its words cannot be used
-    │   └── UnsupportedError  it does not do what it was asked for
+    │   ├── UnsupportedError  it does not do what it was asked for
+    │   └── OversizedError    its answer is larger than is read
     ├── OwnError         the gateway itself could not keep a promise
     └── UnusableError    configuration or policy: refuse to start
 
@@ -93,6 +94,10 @@ class UpstreamError(ProxyError):
 
 class UnsupportedError(UpstreamError):
     """The FHIR server does not do at all what it was asked for (405, 501), whatever it holds."""
+
+
+class OversizedError(UpstreamError):
+    """The FHIR server's answer is larger than `upstream.max_body_bytes`: nobody has read what is in it."""
 
 
 class OwnError(ProxyError):

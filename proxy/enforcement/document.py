@@ -17,7 +17,7 @@ from proxy.enforcement.leaving import marks
 from proxy.enforcement.references import settled
 from proxy.enforcement.single import answer, current, leaves_whole
 from proxy.enforcement.supporting import MOST_IDS, by_ids, is_admitted
-from proxy.errors import CallerError, Refusal
+from proxy.errors import CallerError, OversizedError, Refusal
 from proxy.fhir.content import nodes_of, tree_of
 from proxy.fhir.document import Part, document_of
 from proxy.fhir.envelope import UnreadableError
@@ -99,7 +99,10 @@ async def _assembled(hearing: Hearing, composition: Judged) -> list[Judged]:
         searches += _searches(wanted)
         if len(held) + len(wanted) > MOST_PARTS or searches > MOST_SEARCHES:
             raise CallerError(Refusal.TOO_COSTLY, "the document has more parts than are assembled")
-        found = await _found(hearing, wanted)
+        try:
+            found = await _found(hearing, wanted)
+        except OversizedError:
+            raise _absent(hearing, composition, "something in it is too large") from None
         held |= found
         if not all(_is_held(one, held) for one in named):
             raise _absent(hearing, composition, "a reference in it leads nowhere for the caller")

@@ -10,7 +10,8 @@ from http import HTTPStatus
 from proxy.enforcement.hearing import OK, Hearing
 from proxy.enforcement.newest import Newest, last_before_deletion
 from proxy.enforcement.references import judged_whole, settled
-from proxy.errors import CallerError, Refusal, UpstreamError
+from proxy.errors import CallerError, OversizedError, Refusal, UpstreamError
+from proxy.facts.finding import FindingKind
 from proxy.fhir.envelope import Envelope, Resource, is_another
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.outcome import CONTENT_TYPE
@@ -65,7 +66,7 @@ async def standing(hearing: Hearing) -> Newest:
 
 
 async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Judged:
-    body = await hearing.ask(target)
+    body = await _body(hearing, target)
     [judged] = await judged_whole(
         hearing, [body], over={} if over is None else {over.reference: over}
     )
@@ -79,6 +80,16 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
         # What only a current version behind a grant lets through is a use of it, whichever version leaves.
         hearing.record.use(judged.decision.grants)
     return judged
+
+
+async def _body(hearing: Hearing, target: str) -> Resource:
+    """A version as upstream gives it. What is too large to be judged is hidden, and so absent."""
+    try:
+        return await hearing.ask(target)
+    except OversizedError as error:
+        hearing.record.find(FindingKind.UNREADABLE_RESOURCE, f"something too large in {target}")
+        hearing.record.touch(target, "withheld", None, (), ())
+        raise CallerError(Refusal.NOT_FOUND, error.detail) from None
 
 
 async def _single(hearing: Hearing, permitted: Judged) -> Answer:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import aiohttp
 from yarl import URL
 
-from proxy.errors import UpstreamError
+from proxy.errors import OversizedError, UpstreamError
 from proxy.fhir.bundle import NO_RESOURCE, FrameError, frame_of
 from proxy.fhir.interaction import Answer
 from proxy.fhir.links import page_of
@@ -131,7 +131,7 @@ class UpstreamClient:
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > limit:
-                raise UpstreamError("upstream's answer is larger than max_body_bytes")
+                raise OversizedError("upstream's answer is larger than max_body_bytes")
             chunks.append(chunk)
         return b"".join(chunks)
 
