@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.enforcement.unions import Leg, beginning, united
-from proxy.errors import OwnError, UpstreamError
+from proxy.errors import CallerError, OwnError, Refusal, UpstreamError
 from proxy.fhir.bundle import EntrySearch, Frame, FrameEntry, Link
 from proxy.fhir.envelope import Resource
 from proxy.obligations.disclose import Judged
 from proxy.obligations.pages import Candidate, Position, Sort, Sorted, Source, collect, visible
+from tests.obligations.upstreams import Kept, Live, Upstream, keys, row
 
 BASE = "http://upstream.example.org/fhir"
 Found = list[list[int]]
@@ -109,7 +110,7 @@ async def test_pages_of_a_union_hold_together_what_one_page_would(
         page = await collect(at, count, united(Server(searches).source(), legs, ahead))
         assert len(page.matches) <= count
         found += [one.key for one in page.matches]
-        at = page.following
+        at = page.following._replace(at="") if page.following else None
     assert found == expected(searches)
 
 
@@ -182,3 +183,127 @@ async def test_a_search_that_does_not_end_ends_in_an_error() -> None:
     legs = legs_of(searches)
     with pytest.raises(OwnError):
         await collect(Position(beginning(legs)), 50, united(Server(searches).source(bound=3), legs))
+
+
+# ---- what changes between two pages of a union -------------------------------------------------------------------------
+
+
+class Several:
+    """Upstream: one server a search, each with rows of its own."""
+
+    def __init__(self, servers: Sequence[Live]) -> None:
+        self.servers = servers
+
+    async def fetch(self, at: str) -> tuple[Frame, bytes]:
+        number, rest = at.removeprefix("/")[1], at.removeprefix("/")[2:]
+        frame, body = await self.servers[int(number)].fetch(rest)
+        following = frame.next()
+        link = (
+            []
+            if following is None
+            else [Link("next", following.replace(BASE, f"{BASE}/s{number}", 1))]
+        )
+        return msgspec.structs.replace(frame, link=link), body
+
+    def legs(self) -> list[Leg]:
+        return [
+            Leg(f"s{number}/{server.first}", server.sort, lambda _: True, f"leg-{number}")
+            for number, server in enumerate(self.servers)
+        ]
+
+    def source(self) -> Source:
+        return united(Source(10_000, BASE, self.fetch, sorted_by("none")), self.legs(), 2)
+
+
+Happening = list[tuple[str, int, int]]
+"""What happens to some row of some search."""
+
+
+def happens(rows: list[list[Candidate]], changes: Happening, name: str) -> None:
+    for number, (kind, leg, place) in enumerate(changes):
+        of_leg = rows[leg % len(rows)]
+        at = place % (len(of_leg) + 1)
+        if kind == "gone":
+            del of_leg[at : at + 1]
+        else:
+            of_leg.insert(at, row(f"{name}-{number}", visible=kind == "shown"))
+
+
+async def walked(
+    upstream: Upstream,
+    rows: list[list[Candidate]],
+    sizes: tuple[int, int],
+    changes: list[Happening],
+    *,
+    whole: bool,
+) -> list[list[str]]:
+    """The pages of a walk through the union, over all rows or over the visible ones alone."""
+    rows = [list(one) for one in rows]
+
+    def left(number: int) -> list[Candidate]:
+        return [one for one in rows[number] if whole or one.visible]
+
+    several = Several([upstream(left(number), sizes[0]) for number in range(len(rows))])
+    pages: list[list[str]] = []
+    at: Position | None = Position(beginning(several.legs()))
+    while at is not None:
+        source = several.source()
+        page = await collect(source.position("", at.place) if pages else at, sizes[1], source)
+        pages.append(keys(page.matches))
+        at = page.following
+        happens(rows, dict(enumerate(changes, 1)).get(len(pages), []), f"new-{len(pages)}")
+        for number, server in enumerate(several.servers):
+            server.rows = left(number)
+    return pages
+
+
+def numbered(shown: list[list[bool]]) -> list[list[Candidate]]:
+    return [
+        [row(f"{leg}-{number}", visible=one) for number, one in enumerate(some)]
+        for leg, some in enumerate(shown)
+    ]
+
+
+LEGS = st.lists(st.lists(st.booleans(), max_size=10), min_size=1, max_size=4).map(numbered)
+SIZES = st.tuples(st.integers(1, 4), st.integers(1, 5))
+HAPPENS = st.lists(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["shown", "hidden", "gone"]), st.integers(0, 3), st.integers(0, 12)
+        ),
+        max_size=4,
+    ),
+    max_size=6,
+)
+
+
+@pytest.mark.parametrize("upstream", [Live, Kept])
+@given(rows=LEGS, sizes=SIZES, changes=HAPPENS)
+async def test_what_is_hidden_moves_no_page_of_a_union(
+    upstream: Upstream,
+    rows: list[list[Candidate]],
+    sizes: tuple[int, int],
+    changes: list[Happening],
+) -> None:
+    pages = await walked(upstream, rows, sizes, changes, whole=True)
+    assert pages == await walked(upstream, rows, sizes, changes, whole=False)
+    given_ = [key for page in pages for key in page]
+    assert len(given_) == len(set(given_))
+    left = [list(one) for one in rows]
+    for number, some in enumerate(changes[: len(pages)], 1):
+        happens(left, some, f"new-{number}")
+    stayed = {one.key for leg in left for one in leg if one.visible}
+    before = [one.key for leg in rows for one in leg if one.visible]
+    assert [one for one in given_ if one in stayed.intersection(before)] == [
+        one for one in before if one in stayed
+    ]
+
+
+async def test_a_page_link_into_a_search_that_is_not_made_now_leads_nowhere() -> None:
+    several = Several([Live([row("a"), row("b")], 5), Live([row("c"), row("d")], 5)])
+    page = await collect(Position(beginning(several.legs())), 3, several.source())
+    assert page.following is not None
+    alone = Several(several.servers[:1])
+    with pytest.raises(CallerError) as refused:
+        alone.source().position("", page.following.place)
+    assert refused.value.refusal is Refusal.NOT_FOUND

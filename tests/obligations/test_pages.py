@@ -274,6 +274,20 @@ async def test_a_link_that_upstream_has_forgotten_is_no_reason_to_stop() -> None
     assert keys(page.matches) == ["5", "6", "7", "8", "9"]
 
 
+async def test_a_hint_of_a_search_that_is_asked_otherwise_now_is_not_used() -> None:
+    server = Live([row(str(number)) for number in range(9)], 2)
+    page = await collect(Position(server.first), 3, server.source())
+    start = sealed(page)
+    assert start is not None
+    assert start.place.hint
+    server.asked.clear()
+    await collect(start._replace(target=f"{server.first}&patient=x"), 3, server.source())
+    assert server.asked[0] == f"{server.first}&patient=x"
+    server.asked.clear()
+    await collect(start, 3, server.source())
+    assert server.asked[0] == start.place.hint.removeprefix("/")
+
+
 async def test_a_search_that_upstream_refuses_is_refused() -> None:
     async def fetch(target: str) -> tuple[Frame, bytes]:
         raise CallerError(Refusal.PARAMETER, target)
