@@ -47,7 +47,6 @@ async def asked(hearing: Hearing, request: FhirRequest, count: int, ties: tuple[
     source = source_of(hearing, "searchset", matching(hearing, ties))
     if not request.compartment:
         return Asked(target_of(hearing, request, count), source)
-    _require_open(hearing, request)
     legs = legs_of(hearing, request, count, ties)
     if not legs or not await _is_seen(hearing, request.compartment):
         return Asked("", replace(source, fetch=_nothing))
@@ -83,9 +82,17 @@ async def _nothing(_: str) -> tuple[Frame, bytes]:
     return Frame("Bundle", "searchset"), b""
 
 
-def _require_open(hearing: Hearing, request: FhirRequest) -> None:
-    """Refuses a search of types of which no parameter that leads into the compartment may be used."""
-    if not any(_open_ways(hearing, one) for one in _of_each_type(hearing, request)):
+def require_usable(hearing: Hearing) -> None:
+    """Refuses a compartment search that reads what may be redacted for the caller, by its shape, before anything is looked up.
+
+    CallerError PARAMETER for a filter that reads it in one of the types, and where no parameter that leads into the compartment is left.
+    """
+    if not hearing.request.compartment:
+        return
+    apart = _of_each_type(hearing, hearing.request)
+    for one in apart:
+        guarded(hearing, one)
+    if not any(_open_ways(hearing, one) for one in apart):
         raise CallerError(
             Refusal.PARAMETER, "the compartment is made up of what is redacted for this caller"
         )
@@ -106,13 +113,9 @@ def legs_of(
 ) -> list[Leg]:
     """The type searches that a compartment search stands for; none where the caller may use none of them.
 
-    Of all types those are left out that scopes and policy do not cover. CallerError PARAMETER for a filter that reads what may be
-    redacted in one of them.
+    Of all types those are left out that scopes and policy do not cover.
     """
     apart = _of_each_type(hearing, request)
-    if request.type == EVERY_TYPE:
-        for one in apart:
-            guarded(hearing, one)
     return [leg for one in apart for leg in _legs(hearing, one, count, ties)]
 
 

@@ -49,6 +49,11 @@ async def everything(hearing: Hearing) -> Answer:
     return await bundle(hearing, "searchset", page, len(page.matches) if whole else None)
 
 
+def require_usable(hearing: Hearing) -> None:
+    """Refuses one whose filters read what may be redacted for the caller, before anything is looked up. CallerError PARAMETER."""
+    _legs(hearing)
+
+
 def _legs(hearing: Hearing) -> list[Leg]:
     """The searches it is composed of: the patient, then each other type of the compartment."""
     request = hearing.request

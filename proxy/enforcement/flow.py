@@ -6,11 +6,12 @@ from dataclasses import replace
 from proxy.audit.record import Record, standing_of
 from proxy.decision.case import Case
 from proxy.decision.decide import decide_request
+from proxy.enforcement import compartments
 from proxy.enforcement.composed import docref, lastn
 from proxy.enforcement.document import document
 from proxy.enforcement.emergency import CEREMONIES, ceremony_of, is_trusted, open_grants
 from proxy.enforcement.equal_cost import at_equal_cost
-from proxy.enforcement.everything import everything
+from proxy.enforcement.everything import everything, require_usable
 from proxy.enforcement.export import perform as export
 from proxy.enforcement.export import require_offered
 from proxy.enforcement.hearing import OK, Hearing
@@ -47,6 +48,17 @@ PERFORM: Mapping[Interaction, Callable[[Hearing], Awaitable[Answer]]] = {
     Interaction.SUMMARY: summary,
 }
 """What each interaction is performed by; what is not here never goes up."""
+
+
+REFUSE: Mapping[Interaction, Callable[[Hearing], None]] = {
+    Interaction.SEARCH_TYPE: compartments.require_usable,
+    Interaction.EVERYTHING: require_usable,
+}
+"""What of several searches is refused for its shape and who asks, before anything is looked up; the rest is guarded like any search."""
+
+
+def _refuse_nothing(_: Hearing) -> None:
+    """Of one search the guard tells."""
 
 
 async def _capabilities(house: House) -> Answer:
@@ -106,6 +118,7 @@ class Enforcement:
         if understood.interaction is Interaction.EXPORT:
             return await export(await self._exporting(raw, understood, record, principal))
         hearing = await self._open(raw, understood, record, principal)
+        REFUSE.get(understood.interaction, _refuse_nothing)(hearing)
         await require_open(hearing)
         return await at_equal_cost(PERFORM[understood.interaction], hearing)
 
