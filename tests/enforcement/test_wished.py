@@ -113,7 +113,17 @@ class Ignoring(Exports):
 
     def answer(self, ask: Ask) -> Answer | None:
         kept = tuple(one for one in ask.query if one[0] not in {"_typeFilter", "_until"})
-        return super().answer(replace(ask, query=kept))
+        body = ask.body.replace(b'"name":"patient"', b'"name":"_outputFormat"')
+        return super().answer(replace(ask, query=kept, body=body))
+
+
+async def test_who_is_not_named_is_left_out_though_upstream_gives_them(tmp_path: Path) -> None:
+    refers = observation("o9", "two", performer=[{"reference": f"Patient/{SHARES}"}])
+    async with registry(tmp_path, *WORLD, *OTHER, refers) as (stage, upstream):
+        for _ in range(2):
+            found = await files_for(stage, of_patients(SHARES, _type="Patient,Observation"))
+            assert found == {"Patient": [SHARES], "Observation": ["o1", "o2", "o9"]}
+            upstream.world.exports = Ignoring(upstream.world.index)
 
 
 async def test_what_changed_later_is_left_out_though_upstream_gives_it(tmp_path: Path) -> None:
