@@ -27,6 +27,10 @@ ELSEWHERE: dict[str, Shown] = {
         "tests/obligations/test_operators.py::test_a_date_is_replaced_by_a_date_alone",
         "like `mask`, with a value of the policy's",
     ),
+    "prune.goes_with": Shown(
+        "tests/enforcement/test_rows.py::test_which_elements_stand_in_a_row_that_may_go",
+        "what it says is kept once it was asked; rows.reads_rows, which asks, is a guard of the worlds",
+    ),
     "includes.refers": Shown(
         "tests/obligations/test_includes.py::test_a_reference_stands_that_is_not_gone",
         "a reference that leads nowhere stands in both worlds: one of them hides its target",

@@ -120,6 +120,28 @@ def _referring(target: str) -> list[Json]:
     ]
 
 
+def _row(role: str, target: str) -> Json:
+    """An Encounter with a row that is there for somebody whom the caller does not see."""
+    participant = {"type": [{"coding": [{"code": role}]}], "individual": {"reference": target}}
+    return {
+        "resourceType": "Encounter",
+        "id": "g-row",
+        "status": "finished",
+        "class": {"code": "AMB"},
+        "subject": {"reference": "Patient/camille"},
+        "participant": [participant],
+    }
+
+
+def _kin() -> Json:
+    return {
+        "resourceType": "RelatedPerson",
+        "id": "g-kin",
+        "meta": labelled("V"),
+        "patient": {"reference": "Patient/camille"},
+    }
+
+
 def _uncuttable() -> Json:
     """What an inline label hides must be there: nothing of it can be shown."""
     return _seen("g-uncuttable", meta=_FLAG, code={"extension": [_RESTRICTED], "text": f"{CANARY}g-uncuttable"})  # fmt: skip
@@ -140,7 +162,14 @@ def _derived() -> list[Json]:
 def guarded_whole() -> list[Thing]:
     """Of the world that holds everything."""
     rows = [*_redacted("raspberry", "2026-03-05"), *_referring(HIDDEN)]
-    rows += [_performed("Patient/ines"), _uncuttable(), _holding(), *_derived()]
+    rows += [
+        _performed("Patient/ines"),
+        _uncuttable(),
+        _holding(),
+        *_derived(),
+        _kin(),
+        _row("PART", "RelatedPerson/g-kin"),
+    ]
     rows += [_noted("g-moved", "first"), _noted("g-moved", "second")]
     return [thing(one) for one in rows]
 
@@ -148,7 +177,7 @@ def guarded_whole() -> list[Thing]:
 def guarded_without(*, nurse: bool) -> list[Thing]:
     """Of the world in which what is hidden from a nurse, or from a physician, never existed; a physician sees all that may be cut."""
     word, date = ("strawberry", "2026-07-08") if nurse else ("raspberry", "2026-03-05")
-    rows = [*_redacted(word, date), *_referring(ABSENT)]
+    rows = [*_redacted(word, date), *_referring(ABSENT), _row("REF", "RelatedPerson/never-was")]
     if nurse:
         rows += [_performed("Practitioner/dr-petit"), _noted("g-moved", "other")]
     else:

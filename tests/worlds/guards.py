@@ -14,6 +14,7 @@ from proxy.enforcement import (
     matching,
     newest,
     references,
+    rows,
     several,
     single,
 )
@@ -234,6 +235,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard("echoes._extension", swapped(echoes._extension, _kept), PHYSICIAN, ("Observation/g-echo",)),
     Guard("references.settled", swapped(references.settled, _nothing_leads_nowhere), PHYSICIAN, ("Observation/g-led", "Bundle/g-bundle")),
     Guard("references.found_by_astray", giving(references.found_by_astray, _ALWAYS_FALSE), PHYSICIAN, ("Observation?has-member=Observation/run-a0",)),
+    Guard("rows.reads_rows", giving(rows.reads_rows, []), PHYSICIAN, ("Encounter?participant-type=PART",)),
     Guard("references.judged_whole", giving(references.is_delicate, _ALWAYS_FALSE), PHYSICIAN, ("Bundle?_id=g-bundle", "Bundle/g-bundle/_history", "Bundle/_history")),
     # what is told beside it
     Guard("pages.collect", swapped(pages.collect, _as_upstream_pages), PHYSICIAN, (_FIRST,)),
