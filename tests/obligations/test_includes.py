@@ -86,5 +86,7 @@ def test_a_reference_stands_that_is_not_gone() -> None:
     rows = [("a", {"Patient/1"}, True), ("a", {"Patient/1", "Patient/2"}, False), ("b", set[str](), False), ("c", {"Patient/1"}, True), ("d", set[str](), True), ("d", {"Patient/1"}, False), ("e", set[str](), False), ("f", set[str](), False)]  # fmt: skip
     for path, gone, stands in rows:
         assert refers(raw, [path], frozenset(gone)) is stands, path
+        nested = b'{"g":[{},{"h":[' + raw + b"]}]}"
+        assert refers(nested, [f"g.h.{path}"], frozenset(gone)) is stands, path
     with pytest.raises(UnreadableError):
         refers(b"{", ["a"], frozenset())
