@@ -6,7 +6,7 @@ Laws:
 - Nothing is left out silently because something failed: then there is no summary.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -60,9 +60,7 @@ async def summary(hearing: Hearing) -> Answer:
     chosen = _chosen(hearing, shown, sections)
     beside = await supporting(hearing, [patient, *chosen])
     brought = await settled(hearing, [one.judged for one in beside])
-    return _leaving(
-        hearing, Content(patient, chosen, tuple(_permitted(hearing, brought)), sections)
-    )
+    return _leaving(hearing, Content(patient, chosen, dict(_shown(hearing, brought)), sections))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +69,13 @@ class Content:
 
     patient: Judged
     chosen: Sequence[Judged]
-    brought: Sequence[Judged]
+    brought: Mapping[str, tuple[Shown, Judged]]
     sections: Sequence[Filled]
 
     @property
     def all(self) -> list[Judged]:
         """Every resource, in the order of the document."""
-        return [self.patient, *self.chosen, *self.brought]
+        return [self.patient, *self.chosen, *(judged for _, judged in self.brought.values())]
 
 
 # ---- what it is made of ------------------------------------------------------------------------------------------------
@@ -196,12 +194,11 @@ def _composition(
     hearing: Hearing, content: Content, author: str, labels: frozenset[Coding]
 ) -> bytes:
     house, normal = hearing.house, hearing.reader.normal
-    known = {one.reference: one.tree for one, _ in dict(_shown(hearing, content.brought)).values()}
     highest = [one.code for one in labels if one.system == CONFIDENTIALITY]
 
     def named(text: str) -> str:
-        tree = known.get(normal(text) or "")
-        return name_of(tree, lambda _: "") if tree is not None else ""
+        known = content.brought.get(normal(text) or "")
+        return "" if known is None else name_of(known[0].tree, lambda _: "")
 
     heading = Heading(
         base=house.public_url,
