@@ -369,6 +369,35 @@ async def test_what_upstream_gives_of_somebody_else_is_left_out(scene: Scene) ->
     assert named(sections(reply)[PROBLEMS]) == []
 
 
+POISON = [
+    ("/Condition?patient", b'"resourceType":"Condition","id":"poison","subject":{"reference":"Patient/camille"}'),
+    ("/Practitioner?_id", b'"resourceType":"Practitioner","id":"dr-petit"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("at", "head"), POISON)
+@pytest.mark.parametrize("odd", [b"\xff", b"\\ud800", b'","language":"'])
+async def test_what_cannot_be_read_breaks_nothing(
+    scene: Scene, at: str, head: bytes, odd: bytes
+) -> None:
+    one = b'{%b,"language":"%b"}' % (head, odd)
+    body = b'{"resourceType":"Bundle","type":"searchset","entry":[{"resource":%b}]}' % one
+
+    async def poisoned(request: web.BaseRequest) -> web.Response | None:
+        if at not in request.raw_path or "_count=500" in request.raw_path:
+            return None
+        return web.Response(body=body, content_type="application/fhir+json")
+
+    scene.upstream.override = poisoned
+    try:
+        reply = await summed(scene)
+    finally:
+        scene.upstream.override = None
+    json.loads(reply.body.decode())
+    assert "poison" not in reply.text or odd.startswith(b'"')
+    assert one not in reply.body or odd.startswith(b'"')
+
+
 async def test_what_is_too_much_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
     upstream = Upstream(world_of(bundle(*EXTRA)))
     folder = tmp_path_factory.mktemp("bounded")
