@@ -299,6 +299,18 @@ async def test_what_is_hidden_moves_no_page_of_a_union(
     ]
 
 
+async def test_what_is_gone_from_one_search_takes_nothing_from_the_next() -> None:
+    several = Several(
+        [Live([row(f"{leg}-{number:02}") for number in range(45)], 50) for leg in range(2)]
+    )
+    page = await collect(Position(beginning(several.legs())), 40, several.source())
+    assert page.following is not None
+    several.servers[0].rows.clear()
+    source = several.source()
+    page = await collect(source.position("", page.following.place), 50, source)
+    assert keys(page.matches) == [f"1-{number:02}" for number in range(45)]
+
+
 async def test_a_page_link_into_a_search_that_is_not_made_now_leads_nowhere() -> None:
     several = Several([Live([row("a"), row("b")], 5), Live([row("c"), row("d")], 5)])
     page = await collect(Position(beginning(several.legs())), 3, several.source())
