@@ -3,7 +3,7 @@
 Whatever interaction it is, resources come in through `ask` and are judged through `judge`: there is no second way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ from proxy.errors import CallerError, Refusal, UnsupportedError, UpstreamError
 from proxy.facts.documents import Reading
 from proxy.facts.elements import Json
 from proxy.facts.grant import NO_GRANTS, Grant
+from proxy.facts.lookup import CHUNK
 from proxy.facts.model import Facts, PatientFacts
 from proxy.fhir.envelope import Envelope, Matter, Resource
 from proxy.fhir.interaction import FhirRequest, Interaction, RawRequest
@@ -37,6 +38,8 @@ _UPSTREAM_STATUS = {
 """Upstream statuses that say something of the request; every other one but 200 is upstream's failure (decisions §8)."""
 _UNSUPPORTED = frozenset({405, 501})
 _NOTHING: frozenset[str] = frozenset()
+MOST_AT_ONCE = 4 * CHUNK
+"""Patients of whom one call looks up facts: those of the largest page, each about one."""
 NOTHING_OVER: Mapping[str, Envelope] = MappingProxyType({})
 
 
@@ -160,9 +163,8 @@ class Hearing:
         return self.reader.wanting(asked, dates=dates, mentions=mentions)
 
     async def _facts(self, envelopes: list[Envelope | None]) -> Facts:
-        about = {envelope.patients for envelope in envelopes if envelope is not None}
-        missing = {patient for patients in about for patient in patients or ()} - self.facts.keys()
-        if missing:
+        about = {envelope.patients or _NOTHING for envelope in envelopes if envelope is not None}
+        for missing in _parted(about, self.facts):
             self.facts.update(await self.house.facts.patients(missing, self.record.find))
         grants = {**trusted_grants(self.case, self.facts), **self.grants}
         return Facts(self.case.closure, self.now, self.facts, grants)
@@ -220,6 +222,22 @@ class Hearing:
         self.record.touch(
             envelope.reference + version, outcome, judged.decision, patients, redacted
         )
+
+
+def _parted(about: Collection[frozenset[str]], known: Collection[str]) -> Iterator[frozenset[str]]:
+    """The patients of whom no facts are known: those that one call affords, of what is about the fewest; and apart from them the others.
+
+    What names very many, hidden or not, must not use up the look-ups of all that stands on the same page (T-211).
+    """
+    missing = _NOTHING.union(*about) - set(known)
+    first = missing
+    if len(missing) > MOST_AT_ONCE:
+        first = _NOTHING
+        for patients in sorted(about, key=len):
+            if len(first | patients & missing) > MOST_AT_ONCE:
+                break
+            first |= patients & missing
+    yield from filter(None, (first, missing - first))
 
 
 def _read(
