@@ -70,7 +70,7 @@ def test_a_deleted_job_is_gone() -> None:
 
 REFUSED: list[tuple[str, str, dict[str, str], int]] = [
     ("GET", "$export", {}, 400),
-    ("GET", "$export?_typeFilter=x", ASYNC, 400),
+    ("GET", "$export?_elements=x", ASYNC, 400),
     ("GET", "$export?_since=x", ASYNC, 400),
     ("GET", "Group/none/$export?_type=Patient", ASYNC, 404),
     ("GET", "$export-job/none", {}, 404),
