@@ -37,7 +37,7 @@ from proxy.fhir.shapes import (
     stated_labels,
     values_at,
 )
-from proxy.fhir.sources import sources_of
+from proxy.fhir.sources import bounded, sources_of
 
 _ID = re.compile(r"[A-Za-z0-9.-]{0,64}")
 
@@ -205,7 +205,7 @@ class EnvelopeReader:
         own = (
             sources_of(tree_of(data), plan.type, self.normal) if has_sources(node, plan) else _NONE
         )
-        return own.union(*(envelope.sources for envelope in inner))
+        return bounded(own.union(*(envelope.sources for envelope in inner)))
 
     def _mentioned(self, raw: Resource) -> frozenset[str]:
         return mentions_in(raw, self._mentions, self.normal)

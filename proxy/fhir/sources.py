@@ -18,6 +18,15 @@ _OF_ITS_OWN = frozenset({"replaces", "signs"})
 """Relations to a document that say nothing of where the content comes from (document-relationship-type)."""
 
 
+MOST_SOURCES = 250
+"""Documents that one resource may name: what names more would use up the look-ups of all that stands beside it (T-211)."""
+
+
+def bounded(sources: frozenset[str]) -> frozenset[str]:
+    """The same; `UNTOLD` alone where there are more than are looked up."""
+    return sources if len(sources) <= MOST_SOURCES else frozenset({UNTOLD})
+
+
 def sources_of(
     tree: dict[str, Any], rtype: str, normal: Callable[[str], str | None]
 ) -> frozenset[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.enforcement import hearing
 from proxy.enforcement.hearing import MOST_AT_ONCE
+from proxy.facts.lookup import CHUNK
 from tests.attacks.records import PHYSICIAN, ZED, about, gateway
 from tests.past import happen
 from tests.stage import Json
@@ -41,3 +42,28 @@ async def test_a_page_of_patients_is_looked_up_at_once() -> None:
     assert list(parted(alone, people)) == list(parted((), ())) == []
     assert list(parted({*alone, frozenset(people)}, ())) == [frozenset(people[:MOST_AT_ONCE]), frozenset(people[MOST_AT_ONCE:])]  # fmt: skip
     assert list(parted({frozenset(people)}, ())) == [frozenset(people)]
+
+
+FROM_MANY = [{"reference": f"DocumentReference/a{n}"} for n in range(21 * CHUNK)]
+FROM_ONE = [{"reference": "DocumentReference/the-one"}]
+
+
+async def test_what_was_made_from_very_many_documents_hides_nothing_but_itself(
+    tmp_path: Path,
+) -> None:
+    document = about("DocumentReference", "the-one", status="current", content=[{"attachment": {"title": "t"}}])  # fmt: skip
+    made = observation("one", derivedFrom=FROM_ONE)
+    async with gateway(tmp_path, *ZED, document, made) as (stage, upstream):
+        without = await stage.ask(OWN, PHYSICIAN)
+        assert without.ids == ["Observation/one"]
+        happen(upstream.world.store, [observation("of-many", derivedFrom=FROM_MANY)])
+        assert told_by(await stage.ask(OWN, PHYSICIAN)) == told_by(without)
+
+
+async def test_what_was_made_from_as_many_as_are_looked_up_at_once_shows(tmp_path: Path) -> None:
+    documents = [about("DocumentReference", f"d{n}", status="current", content=[]) for n in range(CHUNK)]  # fmt: skip
+    named = [{"reference": f"DocumentReference/d{n}"} for n in range(CHUNK)]
+    made = [observation("one", derivedFrom=named), observation("two", derivedFrom=[*named, *FROM_ONE])]  # fmt: skip
+    more = about("DocumentReference", "the-one", status="current", content=[])
+    async with gateway(tmp_path, *ZED, *documents, more, *made) as (stage, _):
+        assert (await stage.ask(OWN, PHYSICIAN)).ids == ["Observation/one"]
