@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from proxy.fhir.content import nodes_of
 from proxy.fhir.envelope import UnreadableError
 
 Named = Callable[[str], str]
@@ -124,7 +125,7 @@ def date_in(tree: Mapping[str, object]) -> str:
 def line_of(tree: Mapping[str, object], named: Named) -> str:
     """What a resource says, as one line of plain text."""
     row = ROWS.get(str(tree.get("resourceType")), Row(()))
-    if any(tree.get(one) for one in _MODIFIERS):
+    if _is_modified(tree):
         return UNSAID
     named = _inside_too(tree, named)
     what = _first(tree, row.what, named) or UNSAID
@@ -135,8 +136,15 @@ def line_of(tree: Mapping[str, object], named: Named) -> str:
 
 def name_of(tree: Mapping[str, object], named: Named) -> str:
     """What a resource is called, as plain text; empty where it does not say."""
+    if _is_modified(tree):
+        return ""
     row = ROWS.get(str(tree.get("resourceType")), Row(()))
     return _first(tree, row.what, named)
+
+
+def _is_modified(tree: object) -> bool:
+    """Whether something in it, at any depth, may change the meaning of the rest; what is contained counts too."""
+    return any(node.get(one) for node in nodes_of(tree) for one in _MODIFIERS)
 
 
 def _inside_too(tree: Mapping[str, object], named: Named) -> Named:

@@ -89,6 +89,19 @@ def test_decimals_keep_their_digits() -> None:
     assert line_of(read(raw), nobody) == "x (0.0100 g)"
 
 
+TURNED = {"modifierExtension": [{"url": "u"}]}
+
+
+def test_nor_is_what_something_inside_may_turn_into_something_else() -> None:
+    inside = {"resourceType": "Medication", "id": "m", "code": {"text": "x"}}
+    named = {"medicationReference": {"reference": "#m"}}
+    assert said("MedicationStatement", contained=[inside], **named) == "x"
+    assert said("MedicationStatement", contained=[{**inside, **TURNED}], **named) == UNSAID
+    assert said("MedicationRequest", medicationCodeableConcept={"text": "x"}, dosageInstruction=[{"text": "y", **TURNED}]) == UNSAID  # fmt: skip
+    assert name_of(inside, nobody) == "x"
+    assert name_of({**inside, **TURNED}, nobody) == ""
+
+
 @pytest.mark.parametrize(
     "turned",
     [{"modifierExtension": [{"url": "u"}]}, {"implicitRules": "u"}, {"doNotPerform": True}],
