@@ -19,7 +19,7 @@ from proxy.decision.case import CaseBook, CompiledPolicies
 from proxy.enforcement.house import GrantSource, House, InForce, Journal, NoGrants, Paging
 from proxy.facts.cache import FactCache
 from proxy.facts.decoys import NO_DECOYS, Decoys, DecoySource
-from proxy.facts.documents import DocumentCache, Documents
+from proxy.facts.documents import DocumentCache, Documents, HoldingCache
 from proxy.facts.gather import Gatherer
 from proxy.facts.targets import TargetCache, Targets
 from proxy.fhir.reader import EnvelopeReader
@@ -32,6 +32,7 @@ NO_GRANTS = NoGrants()
 
 
 _MOST_DOCUMENTS = 10_000
+_MOST_HELD = 2_000
 _MOST_TARGETS = 5_000
 
 
@@ -120,7 +121,9 @@ def documents_of(ground: Ground) -> Documents:
     """The source of the labels of documents."""
     facts = ground.settings.facts
     cache: DocumentCache = FactCache(facts.ttl_s, _MOST_DOCUMENTS, ground.clock)
-    return Documents(ground.wires.reader, cache, facts.max_lookups_per_request, ground.bases)
+    holding: HoldingCache = FactCache(facts.ttl_s, _MOST_HELD, ground.clock)
+    most = facts.max_lookups_per_request
+    return Documents(ground.wires.reader, cache, most, holding, ground.bases)
 
 
 def targets_of(ground: Ground) -> Targets:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec import structs
 
+from proxy.decision.inline import cuts_of
 from proxy.decision.joint import permitted_together
 from proxy.decision.model import Decision, Reason, Verdict
 from proxy.fhir.coding import Effect
@@ -23,6 +24,6 @@ def decide_inside(envelope: Envelope, decide: Callable[[Envelope], Decision]) ->
         if not one.permits:
             return one
     joined = permitted_together(decisions)
-    if joined.obligations.redactions:
+    if any(cuts_of(joined)):
         return Decision(Effect.DENY, (_ALTERED,))
     return joined

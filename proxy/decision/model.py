@@ -36,6 +36,10 @@ class Redaction:
     argument: str = ""
 
 
+KEEP = "keep"
+"""The operator of a Redaction that takes nothing out: its argument is the url of an extension that stays where others are redacted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Obligations:
     """What must be done for a permit to hold: redactions, notifications, warnings."""

@@ -84,7 +84,7 @@ SCENARIO = (
         "The same request by several people",
         (
             Step(PHYSICIAN, "Patient/camille", "whole"),
-            Step(NURSE, "Patient/camille", "without address, telecom"),
+            Step(NURSE, "Patient/camille", "without address, extension, telecom"),
             Step(GP, "Patient/camille", "whole"),
             Step(PATIENT, "Patient/camille", "whole"),
             Step(OUTSIDER, "Patient/camille", "absent"),

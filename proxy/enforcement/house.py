@@ -72,6 +72,10 @@ class DocumentSource(Protocol):
         """The documents that have each Binary (`Binary/id`) as content, as they came; none where they are unknown."""
         ...
 
+    async def kept_holding(self, binaries: Collection[str]) -> Holding:
+        """The same, as it may have been for a while."""
+        ...
+
     async def holders(
         self, holding: Holding, reading: Reading
     ) -> Mapping[str, tuple[Envelope, ...]]:
@@ -89,6 +93,10 @@ class NoDocuments:
         return dict.fromkeys(references)
 
     async def holding(self, binaries: Collection[str]) -> Holding:
+        """Nothing is known of any."""
+        return dict.fromkeys(binaries, ())
+
+    async def kept_holding(self, binaries: Collection[str]) -> Holding:
         """Nothing is known of any."""
         return dict.fromkeys(binaries, ())
 

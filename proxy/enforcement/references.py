@@ -5,10 +5,13 @@ is hidden, about somebody else, or does not exist makes no difference, in the an
 Targets are looked up by type, many at a time, and kept; where look-ups run out the rest is pruned.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
+
+import orjson
 
 from proxy.decision.case import is_universal
 from proxy.decision.decide import decide_request
@@ -20,7 +23,7 @@ from proxy.fhir.content import may_hide
 from proxy.fhir.envelope import UNTOLD, Envelope, Resource
 from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
 from proxy.fhir.parameters import targets_of
-from proxy.fhir.pointers import pointed_at, references_in
+from proxy.fhir.pointers import attachments_in, may_be_at, pointed_at, references_in
 from proxy.obligations.disclose import ILLEGIBLE, Judged
 from proxy.obligations.includes import references_of, refers
 from proxy.obligations.letter import may_be_deep
@@ -28,6 +31,8 @@ from proxy.obligations.subset import opens
 
 _NONE: frozenset[str] = frozenset()
 _PATIENT = "Patient/"
+_BINARY = "Binary/"
+_ADDRESSES = ("content.attachment.url",)
 _OF_FACTS = 4
 """Look-ups that the facts of as many patients as one search asks for usually take."""
 _OF_CALLER = 2
@@ -90,17 +95,30 @@ class _Paths(NamedTuple):
 
 
 def _led(hearing: Hearing, leaving: Sequence[Judged]) -> dict[str, str | None]:
-    """Every literal reference in what leaves, and what it names."""
+    """Every literal reference in what leaves, every address of an attachment that may be ours, and what it names."""
     bodies = [bytes(one.raw) for one in leaving]
     joined = b"\n".join(bodies)
-    texts = _NONE.union(*map(references_in, bodies)) if may_hide(joined) else references_in(joined)
     bases = (hearing.house.public_url, hearing.house.upstream_url)
-    return {text: pointed_at(text, hearing.reader.normal, bases) for text in texts}
+
+    @cache
+    def led(text: str) -> str | None:
+        return pointed_at(text, hearing.reader.normal, bases)
+
+    parts = bodies if may_hide(joined) else [joined]
+    texts = _NONE.union(*map(references_in, parts))
+    if hearing.case.compiled.policies.references == "prune" and may_be_at(joined, led):
+        texts = texts.union(*(attachments_in(body, led) for body in bodies))
+    return {text: led(text) for text in texts}
+
+
+def _texts_of(raw: bytes, led: Mapping[str, str | None]) -> frozenset[str]:
+    """What is written in one resource of all that may lead anywhere."""
+    return references_in(raw) | attachments_in(raw, led.get)
 
 
 def _settled(one: Judged, paths: _Paths) -> Judged:
     about = (one.envelope.patients if one.envelope else None) or _NONE
-    texts = references_in(bytes(one.raw)) if one.envelope else _NONE
+    texts = _texts_of(bytes(one.raw), paths.led) if one.envelope else _NONE
     named = {target for text in texts if (target := paths.led.get(text)) in paths.read and target}
     about = about.union(*(paths.read[name] for name in named if name.startswith(_PATIENT)))
     inside = _inside(one)
@@ -131,7 +149,10 @@ async def _visible(
         # for who is not there too, so that it costs what who is hidden costs
         facts |= await hearing.house.facts.patients(others, hearing.record.find)
     house = replace(hearing.house, witness=nobody)
-    reading = replace(reading, facts=facts, house=house)
+    binaries = frozenset(one for one in asked if one.startswith(_BINARY))
+    # for one that is not there too
+    holding = await house.documents.kept_holding(binaries) if binaries else {}
+    reading = replace(reading, facts=facts, house=house, holding=dict(holding))
     bodies = await _bodies(hearing, leaving, asked, left)
     return await _read(reading, list(bodies.values()))
 
@@ -164,11 +185,9 @@ async def _bodies(
 async def _read(reading: Hearing, bodies: list[Resource]) -> Mapping[str, frozenset[str]]:
     """Those that are permitted. Who is about somebody of whom no facts were gathered is not: nothing is asked for that alone."""
     envelopes = reading.reader.read_all(bodies)
-    pairs = zip(bodies, envelopes, strict=True)
+    pairs = list(zip(bodies, envelopes, strict=True))
     report([Judged(body, None, None) for body, one in pairs if one is None], reading.record.find)
-    told = [
-        body for body, one in zip(bodies, envelopes, strict=True) if _is_known(one, reading.facts)
-    ]
+    told = [body for body, one in pairs if one is not None and _is_known(reading, one)]
     return {
         one.envelope.reference: one.envelope.patients or _NONE
         for one in await reading.judge(told)
@@ -192,8 +211,16 @@ def _held(inside: Iterable[Envelope]) -> Iterator[str]:
         yield from _held(one.inside)
 
 
-def _is_known(one: Envelope | None, facts: Collection[str]) -> bool:
-    return one is not None and one.patients is not None and one.patients <= set(facts)
+def _is_known(reading: Hearing, one: Envelope) -> bool:
+    """Whether the facts of all whom it is about are there; a Binary is about whom the documents are about that hold it."""
+    about: list[Envelope | None] = [one]
+    if one.type == "Binary":
+        held = reading.holding.get(one.reference, ())
+        about = reading.reader.read_all([orjson.dumps(document) for document in held])
+    return bool(about) and all(
+        each is not None and each.patients is not None and each.patients <= reading.facts.keys()
+        for each in about
+    )
 
 
 def _envelopes(judged: Iterable[Judged]) -> Iterable[Envelope]:
@@ -303,8 +330,9 @@ def less_absences(hearing: Hearing, request: FhirRequest) -> FhirRequest:
 
 
 def _reference_paths(hearing: Hearing, name: str) -> tuple[str, ...]:
-    """What a parameter by references reads; nothing of `patient`: a resource refers to whom it is about."""
+    """What a parameter by references, or by the address of an attachment, reads; nothing of `patient`: a resource refers to whom it is about."""
     parameter = hearing.house.definitions.search_param(hearing.request.type, name)
-    if parameter is None or parameter.kind != "reference" or name == "patient":
+    if parameter is None or name == "patient":
         return ()
-    return parameter.paths
+    refers = parameter.kind == "reference" or parameter.paths == _ADDRESSES
+    return parameter.paths if refers else ()

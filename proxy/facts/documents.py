@@ -36,6 +36,10 @@ class Reading:
 Holding: TypeAlias = Mapping[str, tuple[Json, ...]]
 """The documents, as they came, that have each Binary (`Binary/id`) as content."""
 
+HoldingCache: TypeAlias = FactCache[str, tuple[Json, ...]]
+_MOST_KEPT = 5
+"""Documents of one Binary that are kept; of more the Binary is asked for again."""
+
 DocumentCache: TypeAlias = FactCache[tuple[str, str], Envelope | None]
 """Documents by the digest of the policies that said what to read of them, and `Type/id`."""
 
@@ -48,12 +52,14 @@ class Documents:
         reader: FhirReader,
         cache: DocumentCache,
         max_lookups: int,
+        holding: HoldingCache,
         bases: tuple[str, ...] = (),
     ) -> None:
         self._reader = reader
         self._cache = cache
         self._max_lookups = max_lookups
         self._bases = bases
+        self._holding = holding
 
     async def labels(
         self, references: Collection[str], reading: Reading
@@ -80,6 +86,15 @@ class Documents:
                 for binary in self._contents(document) & frozenset(chunk):
                     held[binary].append(document)
         return {one: tuple(some) for one, some in held.items()}
+
+    async def kept_holding(self, binaries: Collection[str]) -> Holding:
+        """The same, as it may have been for a while: for what leads to a Binary, not for the Binary itself."""
+
+        async def look_up(wanted: list[str]) -> Mapping[str, Found[tuple[Json, ...]]]:
+            found = await self.holding(wanted)
+            return {one: Found(some, keep=len(some) <= _MOST_KEPT) for one, some in found.items()}
+
+        return await self._holding.get(binaries, look_up)
 
     async def holders(
         self, holding: Holding, reading: Reading

@@ -11,13 +11,16 @@ from typing import TypeAlias
 import orjson
 
 from proxy.facts.cache import FactCache, Found
+from proxy.facts.elements import Json
 from proxy.facts.finding import Tell, untold
-from proxy.facts.lookup import Budget, FhirReader, Parameters
+from proxy.facts.lookup import Ask, Budget, FhirReader, Parameters
 
 MOST_ASKED = 500
 """Ids that one search asks for."""
 _LARGEST_KEPT = 50_000
 """Bytes of a resource that is kept; a larger one is read again."""
+
+SUBSETTED = "SUBSETTED"
 
 TargetCache: TypeAlias = FactCache[str, bytes]
 """Resources by `Type/id`; empty where there is none."""
@@ -52,8 +55,8 @@ class Targets:
 
 async def _read(budget: Budget, kind: str, ids: list[str]) -> dict[str, Found[bytes]]:
     """What one search for resources of a type by id brings; what was asked for and cannot be told is missing."""
-    sifted = await budget.sift(kind, ids, _by_id)
-    bodies = {str(one.get("id")): orjson.dumps(one) for one in sifted.found}
+    sifted = await budget.sift(kind, ids, _WAYS.get(kind, _by_id))
+    bodies = {str(one.get("id")): orjson.dumps(_as_whole(kind, one)) for one in sifted.found}
     read = {own: bodies.get(own, b"") for own in ids if own not in sifted.failed}
     return {
         f"{kind}/{own}": Found(body, keep=len(body) <= _LARGEST_KEPT) for own, body in read.items()
@@ -71,3 +74,20 @@ def _asked(references: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 def _by_id(ids: list[str]) -> Parameters:
     return (("_id", ",".join(ids)),)
+
+
+def _without_content(ids: list[str]) -> Parameters:
+    """All of a Binary that decides on it: its content may be large, and a reference to it needs none of it."""
+    return (*_by_id(ids), ("_elements", "id,meta,contentType,securityContext"))
+
+
+_WAYS: Mapping[str, Ask] = {"Binary": _without_content}
+
+
+def _as_whole(kind: str, found: Json) -> Json:
+    """What was asked for in part on purpose, without the tag that says so: else it would count as unreadable (T-51)."""
+    meta = found.get("meta")
+    if kind not in _WAYS or not isinstance(meta, dict) or not isinstance(meta.get("tag"), list):
+        return found
+    tags = [one for one in meta["tag"] if not isinstance(one, dict) or one.get("code") != SUBSETTED]
+    return {**found, "meta": {**meta, "tag": tags}}

@@ -10,11 +10,13 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.decision.inline import cuts_of
-from proxy.decision.model import Decision, Reason, Redaction, Verdict
+from proxy.decision.model import KEEP, Decision, Reason, Redaction, Verdict
 from proxy.fhir.coding import Effect
+from proxy.fhir.containers import CONTAINERS
 from proxy.fhir.envelope import Envelope, UnreadableError
 from proxy.obligations.cuts import steps_of, without_parts
-from proxy.obligations.letter import open_letter
+from proxy.obligations.extensions import modifiers_in
+from proxy.obligations.letter import Object, open_letter
 from proxy.obligations.prune import prune
 from proxy.obligations.redact import PseudonymKey, redact
 
@@ -89,13 +91,28 @@ def illegible(judged: Judged) -> bool:
     if envelope is None or decision is None or not decision.obligations.redactions:
         return False
     data = bytes(raw)
-    if not applying(decision.obligations.redactions, envelope.type, data):
+    redactions = applying(decision.obligations.redactions, envelope.type, data)
+    if not redactions:
         return False
     try:
-        without_parts(open_letter(data), map(steps_of, cuts_of(decision)))
+        tree = open_letter(data)
+        without_parts(tree, map(steps_of, cuts_of(decision)))
+        return _is_shut(envelope, tree, data, redactions)
     except (UnreadableError, RecursionError):
         return True
-    return False
+
+
+def _is_shut(
+    envelope: Envelope, tree: Object, data: bytes, redactions: frozenset[Redaction]
+) -> bool:
+    """Whether something would be redacted in what leaves whole or not at all (T-68), or whose meaning is changed in an unknown way (T-75)."""
+    kept = frozenset(one.argument for one in redactions if one.operator == KEEP)
+    if not envelope.inside and kept.issuperset(modifiers_in(tree)):
+        return False
+    return bool(redact(data, redactions, _TRIAL).paths)
+
+
+_TRIAL = PseudonymKey(b"whether anything is redacted, not to what")
 
 
 _TELLING = (".name", ".identifier")
@@ -106,10 +123,14 @@ def applying(redactions: Iterable[Redaction], rtype: str, raw: bytes) -> frozens
     """The redactions that may find something in a resource: its own, and those of others that it contains or names."""
     heads = (rtype + ".", "*.")
     escaped = b"\\" in raw
-    contains = escaped or b'"contained"' in raw
+    contains = escaped or rtype in CONTAINERS or b'"contained"' in raw
     names = escaped or b'"display"' in raw or b'"identifier"' in raw
-    return frozenset(
+    found = frozenset(
         one
         for one in redactions
-        if contains or one.path.startswith(heads) or (names and one.path.endswith(_TELLING))
+        if contains
+        or one.operator == KEEP
+        or one.path.startswith(heads)
+        or (names and one.path.endswith(_TELLING))
     )
+    return found if any(one.operator != KEEP for one in found) else frozenset()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from proxy.fhir.codec import Json
 from proxy.fhir.envelope import UnreadableError
+from proxy.fhir.pointers import ATTACHMENT, is_attachment
 from proxy.obligations.echoes import Echoes, without_echoes
 from proxy.obligations.letter import (
     MASKED,
@@ -57,6 +58,14 @@ _NUMBERED: Mapping[str, str] = {
 """Rows, and the number that counts or ranks them: beside fewer rows it would tell how many are gone, and which."""
 
 
+_OF_CONTENT = ATTACHMENT - {"id", "contentType", "language", "creation"}
+"""Elements of an Attachment that go with its address: they tell of the content that is not there (T-79)."""
+
+
+def _is_of_content(name: str) -> bool:
+    return name.removeprefix("_") in _OF_CONTENT
+
+
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """What leaves of a resource, and the paths of the references that were taken out, sorted."""
@@ -87,6 +96,11 @@ class _Pruning:
             self.paths.add(f"{_path(place)}.reference")
             self.gone.append(node)
             return Slot(one.name)
+        if is_attachment(node, one.name) and node["url"] in self.astray:
+            return self._attachment(one, node, place)
+        return self._row(one, node, place, listed=listed)
+
+    def _row(self, one: Slot, node: Object, place: Place, *, listed: bool) -> Slot:
         left = rewritten(node, place, self.change)
         if left == node:
             return one
@@ -96,6 +110,12 @@ class _Pruning:
             self.rows.add(_path(place))
             return Slot(one.name)
         return Slot(one.name, left, one.twin)
+
+    def _attachment(self, one: Slot, node: Object, place: Place) -> Slot:
+        self.paths.add(f"{_path(place)}.url")
+        self.gone.append({"reference": node["url"], "display": node.get("title")})
+        left = {name: value for name, value in node.items() if not _is_of_content(name)}
+        return Slot(one.name, left or None, one.twin)
 
     def unnumbered(self, slot: Slot, place: Place) -> Slot:
         """What is left of an element, without numbers that tell of rows that are gone."""
@@ -108,7 +128,9 @@ class _Pruning:
 
 
 def prune(raw: bytes, astray: frozenset[str]) -> Pruned:
-    """Take out every Reference whose `reference` is one of these texts; verbatim if there is none.
+    """Take out every Reference whose `reference` is one of these texts, and of Attachments at such an address what tells of their content.
+
+    Verbatim if there is none.
 
     `UnreadableError` when the resource cannot be read whole.
     """

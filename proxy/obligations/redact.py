@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.decision.inline import CUT
-from proxy.decision.model import Redaction
+from proxy.decision.model import KEEP, Redaction
 from proxy.fhir.choices import fits
 from proxy.fhir.codec import Json
 from proxy.fhir.compartment import ABOUT
@@ -20,6 +20,7 @@ from proxy.fhir.content import inline_labels
 from proxy.fhir.envelope import UnreadableError
 from proxy.fhir.inline import FLAG
 from proxy.obligations.cuts import steps_of, without_parts
+from proxy.obligations.extensions import STRUCTURAL, without_extensions
 from proxy.obligations.letter import (
     Object,
     Place,
@@ -87,6 +88,8 @@ def _hide(
     tree: Object, redactions: frozenset[Redaction], key: PseudonymKey, trace: _Trace
 ) -> Object:
     cuts = frozenset(one for one in redactions if one.operator == CUT)
+    kept_urls = frozenset(one.argument for one in redactions if one.operator == KEEP)
+    redactions = frozenset(one for one in redactions if one.operator != KEEP)
     shown, gone = without_parts(tree, [steps_of(one.path) for one in cuts])
     trace.done |= cuts
     trace.hidden += gone
@@ -97,13 +100,16 @@ def _hide(
     shown, orphans = without_orphans(shown, tree)
     shown = without_repeats(shown, hidden_of([*trace.hidden, *orphans]))
     only_text = all(one.path.endswith(".text") for one in trace.done) and not orphans
-    return shown if only_text and not trace.hidden else without_narratives(shown)
+    if only_text and not trace.hidden:
+        return shown
+    return without_extensions(without_narratives(shown), STRUCTURAL | kept_urls)
 
 
 def _operated(
     tree: Object, redactions: frozenset[Redaction], key: PseudonymKey, trace: _Trace
 ) -> Object:
-    plan = [_Planned(*_split(one.path), one) for one in sorted(redactions, key=_most_hiding)]
+    whole = redactions.union(*map(_beside, redactions))
+    plan = [_Planned(*_split(one.path), one) for one in sorted(whole, key=_most_hiding)]
     patient = _patient_of(tree)
 
     def change(slot: Slot, place: Place) -> Slot:
@@ -141,6 +147,19 @@ class _Planned:
             and len(self.steps) == len(place.steps)
             and all(map(fits, self.steps, place.steps))
         )
+
+
+_CONTENT = frozenset({"url", "data"})
+_OF_CONTENT = frozenset({"data", "url", "hash", "size", "title"})
+"""Elements of an Attachment that tell of its content: where that is hidden, these are (T-79)."""
+
+
+def _beside(one: Redaction) -> frozenset[Redaction]:
+    """What tells of the content of an Attachment beside what a redaction hides of it."""
+    around, _, last = one.path.rpartition(".")
+    if last not in _CONTENT or "." not in around:
+        return frozenset()
+    return frozenset(Redaction("remove", f"{around}.{name}") for name in _OF_CONTENT - {last})
 
 
 def _split(path: str) -> tuple[str, tuple[str, ...]]:
@@ -191,25 +210,21 @@ def _untold(tree: Object, redactions: frozenset[Redaction], trace: _Trace) -> Ob
 
 
 def _labelled(tree: Object, done: Iterable[Redaction]) -> Object:
-    """Label the resource as altered, REDACTED among the labels (THO); its version is not that of the view (T-61)."""
+    """Label the resource as altered, REDACTED among the labels (THO).
+
+    Of its `meta` nothing else is left: its version is not that of the view (T-61), it need not conform to its profiles any more, and
+    tags and sources name departments (T-77).
+    """
     codes = sorted({"REDACTED", *(_LABELS.get(one.operator, "MASKED") for one in done)})
     meta = tree.get("meta")
-    meta = _without_version(meta) if isinstance(meta, dict) else {}
+    meta = meta if isinstance(meta, dict) else {}
     labels = meta.get("security")
     labels = labels if isinstance(labels, list) else []
     if not any(inline_labels(tree)):
         labels = [one for one in labels if not _is_flag(one)]
     new: list[Json] = [{"system": _OBSERVATION_VALUE, "code": code} for code in codes]
     added = [one for one in new if not any(_same_label(one, label) for label in labels)]
-    return _with_meta(tree, {**meta, "security": [*labels, *added]})
-
-
-_OF_A_VERSION = frozenset({"versionId", "lastUpdated", "_versionId", "_lastUpdated"})
-
-
-def _without_version(meta: Object) -> Object:
-    """A `meta` that does not tell when the resource was changed: something hidden may be all that was."""
-    return {name: value for name, value in meta.items() if name not in _OF_A_VERSION}
+    return _with_meta(tree, {"security": [*labels, *added]})
 
 
 def _is_flag(label: Json) -> bool:

@@ -34,7 +34,7 @@ CONSENT_TAG = "consent"
 Unlabelled: TypeAlias = Literal["N", "R", "deny"]
 Refusing: TypeAlias = Literal["hide", "tell"]
 Combining: TypeAlias = Literal["deny-wins", "most-recent"]
-Referring: TypeAlias = Literal["prune", "keep"]
+Referring: TypeAlias = Literal["prune", "keep-attachments", "keep"]
 TreatingSource: TypeAlias = Literal["CareTeam", "Encounter", "EpisodeOfCare", "Appointment"]
 Recipient: TypeAlias = Literal["patient", "privacy-officer"]
 
@@ -122,8 +122,8 @@ class Policy(Written):
     )
     references: Referring | None = Field(
         default=None,
-        description="References that lead nowhere for the caller, hidden or not there, are taken out (`prune`) or left (`keep`). "
-        "Nowhere stated: `prune`.",
+        description="References that lead nowhere for the caller, hidden or not there, are taken out (`prune`) or left (`keep`); "
+        "`keep-attachments` leaves the addresses of attachments alone. Nowhere stated: `prune`.",
     )
     combine: Combining | None = Field(
         default=None,

@@ -13,6 +13,8 @@ ElementPath = Annotated[
         description="FHIRPath restricted to element steps: `Patient.telecom`, `Observation.component.value`, `*.text`.",
     ),
 ]
+KEEP = "keep"
+"""What an entry says of an extension that stays, by url; it redacts nothing."""
 OPERATORS = ("remove", "mask", "generalise", "pseudonymise", "shift", "replace")
 """The redaction operators, as `Redact` has them."""
 
@@ -49,11 +51,19 @@ class Redact(Written):
         description="Elements whose value is replaced by the one given.",
     )
 
+    keep_extensions: tuple[Text, ...] = Field(
+        default=(),
+        min_length=1,
+        description="Extensions, by url, that stay in what is redacted; all others go, for nobody knows what they repeat.",
+    )
+
     def entries(self) -> tuple[tuple[str, str, str], ...]:
-        """Give every redaction as operator, path, argument (empty unless `replace`), sorted."""
+        """Give every redaction as operator, path, argument (empty unless `replace` or `keep`), sorted."""
         plain = ((name, path, "") for name in OPERATORS[:-1] for path in getattr(self, name))
         replaced = (("replace", path, value) for path, value in self.replace.items())
-        return tuple(sorted((*plain, *replaced)))
+        redacting = sorted((*plain, *replaced))
+        kept = ((KEEP, "Extension.url", url) for url in self.keep_extensions if redacting)
+        return tuple(sorted((*redacting, *kept)))
 
     def entries_for(self, resource_type: str) -> tuple[tuple[str, str, str], ...]:
         """Give the redactions that concern a resource of this type."""

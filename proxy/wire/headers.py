@@ -52,11 +52,12 @@ PASSED_DOWN = frozenset(
 
 ALWAYS_SENT = {
     "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "server": "gateway",
     "vary": "Authorization, Accept, X-Situation",
     "x-content-type-options": "nosniff",
 }
-"""On every answer of the public listener: no cache may keep a view that belongs to one caller."""
+"""On every answer of the public listener: no cache may keep a view that belongs to one caller, and no browser runs what is in it (T-239)."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

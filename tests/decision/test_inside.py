@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.decision.inline import CUT
 from proxy.decision.inside import decide_inside
 from proxy.decision.model import Decision, Obligations, Reason, Redaction, Verdict
 from proxy.fhir.coding import Effect
@@ -27,7 +28,7 @@ HIGH = Decision(Effect.PERMIT, (Reason("policy", Verdict.PERMIT, "s", "yes"),), 
 CUTTING = Decision(
     Effect.PERMIT,
     (),
-    Obligations(redactions=frozenset({Redaction("Patient.telecom", "remove", "")})),
+    Obligations(redactions=frozenset({Redaction(CUT, "Patient.telecom[0]", "")})),
 )
 DECISIONS = st.sampled_from([DENY, PERMIT, HIGH, CUTTING])
 
@@ -52,6 +53,14 @@ def test_it_is_as_confidential_as_the_most_confidential_in_it(inner: list[Decisi
     by = {"b": PERMIT} | {str(n): one for n, one in enumerate(inner)}
     found = decided(by, *(str(n) for n in range(len(inner))))
     assert found.confidentiality == ("R" if HIGH in inner else "N")
+
+
+def test_what_may_be_redacted_in_it_is_an_obligation_and_no_refusal_yet() -> None:
+    redaction = Redaction("remove", "Patient.telecom")
+    redacting = Decision(Effect.PERMIT, (), Obligations(frozenset({redaction})))
+    found = decided({"b": PERMIT, "o": redacting}, "o")
+    assert found.permits
+    assert found.obligations.redactions == {redaction}
 
 
 def test_the_bundle_itself_is_judged_without_its_content() -> None:

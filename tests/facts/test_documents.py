@@ -6,7 +6,7 @@ import pytest
 
 from proxy.errors import UpstreamError
 from proxy.facts.cache import FactCache
-from proxy.facts.documents import MOST_REMOVED, Documents, Reading
+from proxy.facts.documents import MOST_REMOVED, Documents, HoldingCache, Reading
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
 from proxy.fhir.envelope import UNTOLD
 from tests.situations import BASELINE, READER
@@ -47,7 +47,8 @@ def reading(digest: str = "d") -> Reading:
 
 
 def source(reader: Reader, ttl: float = 30) -> Documents:
-    return Documents(reader, FactCache(ttl, 100, lambda: 0.0), max_lookups=20)
+    holding: HoldingCache = FactCache(ttl, 100, lambda: 0.0)
+    return Documents(reader, FactCache(ttl, 100, lambda: 0.0), 20, holding)
 
 
 DOCS = "DocumentReference/"

@@ -4,7 +4,7 @@ import orjson
 
 from proxy.errors import UpstreamError
 from proxy.facts.cache import FactCache
-from proxy.facts.targets import MOST_ASKED, Targets
+from proxy.facts.targets import MOST_ASKED, SUBSETTED, Targets
 
 SMALL = orjson.dumps({"resourceType": "Encounter", "id": "a"})
 
@@ -14,8 +14,10 @@ class Reader:
         self.bodies = {orjson.loads(one)["id"]: one for one in bodies}
         self.broken = False
         self.asked: list[tuple[str, int]] = []
+        self.parameters: list[dict[str, str]] = []
 
     async def search(self, rtype: str, parameters: Sequence[tuple[str, str]]) -> list[bytes]:
+        self.parameters.append(dict(parameters))
         ids = dict(parameters)["_id"].split(",")
         self.asked.append((rtype, len(ids)))
         if self.broken:
@@ -87,3 +89,22 @@ async def test_nothing_is_asked_for_nothing() -> None:
     reader = Reader()
     assert await targets(reader).bodies((), 9) == {}
     assert reader.asked == []
+
+
+async def test_of_a_binary_its_content_is_not_asked_for_and_the_part_counts_as_whole() -> None:
+    tags = [{"code": "kept"}, {"code": SUBSETTED}]
+    part = orjson.dumps({"resourceType": "Binary", "id": "a", "meta": {"tag": tags}})
+    plain = orjson.dumps({"resourceType": "Binary", "id": "b"})
+    reader = Reader(part, plain)
+    told = await targets(reader).bodies({"Binary/a", "Binary/b"}, 9)
+    assert orjson.loads(told["Binary/a"])["meta"] == {"tag": [{"code": "kept"}]}
+    assert told["Binary/b"] == plain
+    assert reader.parameters[-1]["_elements"] == "id,meta,contentType,securityContext"
+
+
+async def test_what_says_that_it_is_a_part_and_was_asked_for_whole_stays_one() -> None:
+    tagged = {"resourceType": "Encounter", "id": "a", "meta": {"tag": [{"code": SUBSETTED}]}}
+    reader = Reader(orjson.dumps(tagged))
+    told = await targets(reader).bodies({"Encounter/a"}, 9)
+    assert orjson.loads(told["Encounter/a"]) == tagged
+    assert "_elements" not in reader.parameters[-1]

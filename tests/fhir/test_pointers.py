@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from proxy.fhir.envelope import UNTOLD
 from proxy.fhir.links import reference_of
-from proxy.fhir.pointers import pointed_at, references_in
+from proxy.fhir.pointers import attachments_in, may_be_at, pointed_at, references_in
 
 BASES = ("http://gateway.example.org/fhir", "http://upstream:8090/fhir")
 
@@ -117,3 +117,36 @@ def _walk(node: object) -> set[str]:
 def test_none_is_missing(tree: object, spaced: bool) -> None:
     data = orjson.dumps(tree, option=orjson.OPT_INDENT_2 if spaced else None)
     assert _walk(tree) <= references_in(data)
+
+
+ATTACHED = {"contentType": "text/plain", "url": "Binary/b", "title": "t"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "found"),
+    [
+        ({"content": [{"attachment": ATTACHED}]}, {"Binary/b"}),
+        ({"photo": [{"url": "/Binary/p"}, {"url": "Patient/x", "_url": {"id": "i"}}]}, {"/Binary/p", "Patient/x"}),
+        ({"extension": [{"url": "urn:x", "valueAttachment": ATTACHED}]}, {"Binary/b"}),
+        ({"contained": [{"resourceType": "Media", "content": {"url": "Binary/m"}}]}, {"Binary/m"}),
+        ({"extension": [{"url": "Binary/b"}]}, set()),
+        ({"modifierExtension": [{"url": "Binary/b", "extension": [{"url": "Binary/c"}]}]}, set()),
+        ({"url": "Binary/b", "resourceType": "Questionnaire"}, set()),
+        ({"relatedArtifact": [{"type": "citation", "url": "Binary/b"}]}, set()),
+        ({"content": [{"attachment": {"url": "https://elsewhere.example.org/x"}}]}, set()),
+        ({"content": [{"attachment": {"url": 7}}]}, set()),
+    ],
+)  # fmt: skip
+def test_addresses_of_attachments_that_are_ours_are_found(
+    resource: dict[str, object], found: set[str]
+) -> None:
+    data = orjson.dumps(resource)
+    assert attachments_in(data, _pointed) == found
+    escaped = data.replace(b"Binary", b"B\\u0069nary")
+    assert attachments_in(escaped, _pointed) == found
+    assert may_be_at(data, _pointed) or not found
+
+
+def test_without_an_address_of_ours_nothing_is_opened() -> None:
+    assert not may_be_at(b'{"url":"http://hl7.org/x", broken', _pointed)
+    assert attachments_in(b'{"url":"http://hl7.org/x", broken', _pointed) == frozenset()

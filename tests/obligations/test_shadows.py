@@ -72,10 +72,8 @@ class TestShadows:
             birthDate="1970-05-04",
             name=[{"family": "Durandal"}],
             telecom=[{"value": "0155501234"}],
-            extension=[
-                {"url": "urn:a", "valueString": "Durandal"},
-                {"url": "urn:b", "valueString": "0155501234"},
-                {"url": "urn:c", "valueString": "left"},
+            communication=[
+                {"language": {"text": text}} for text in ("Durandal", "of 0155501234", "left")
             ],
         )
         redactions = ("remove Patient.name", "remove Patient.telecom", "remove Patient.birthDate")

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from proxy.policy.redact import OPERATORS, Redact
+from proxy.policy.redact import KEEP, OPERATORS, Redact
 
 PATHS = [
     ("Patient.telecom", True),
@@ -40,4 +40,12 @@ def test_redactions_are_listed_by_operator_and_can_be_narrowed_to_a_type() -> No
         ("replace", "Patient.gender", "other"),
     )
     assert {operator for operator, _, _ in redact.entries()} <= set(OPERATORS)
-    assert set(OPERATORS) == set(Redact.model_fields)
+    assert {*OPERATORS, "keep_extensions"} == set(Redact.model_fields)
+
+
+def test_extensions_that_stay_are_entries_beside_what_is_redacted() -> None:
+    redact = Redact(remove=("Patient.name",), keep_extensions=("urn:b", "urn:a"))
+    kept = ((KEEP, "Extension.url", "urn:a"), (KEEP, "Extension.url", "urn:b"))
+    assert redact.entries() == (*kept, ("remove", "Patient.name", ""))
+    assert redact.entries_for("Patient") == (("remove", "Patient.name", ""),)
+    assert Redact(keep_extensions=("urn:a",)).entries() == ()

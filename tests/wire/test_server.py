@@ -201,6 +201,10 @@ async def test_every_answer_says_that_it_is_not_to_be_kept(stage: Stage) -> None
         assert b"cache-control: no-store" in answer
         assert b"vary: authorization, accept" in answer
         assert b"x-content-type-options: nosniff" in answer
+        assert (
+            b"content-security-policy: default-src 'none'; frame-ancestors 'none'; sandbox"
+            in answer
+        )
         assert b"server: gateway" in answer
         assert b"aiohttp" not in answer
 
