@@ -62,6 +62,7 @@ async def standing(hearing: Hearing) -> Newest:
         if not last.judged.permitted:
             hearing.withhold(last.judged)
             raise
+        _use(hearing, last.judged)
         return last
 
 
@@ -76,10 +77,14 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
     if not judged.permitted or judged.envelope is None or not judged.envelope.id:
         hearing.withhold(judged)
         raise CallerError(Refusal.NOT_FOUND, "withheld")
-    if judged.decision is not None:
-        # What only a current version behind a grant lets through is a use of it, whichever version leaves.
-        hearing.record.use(judged.decision.grants)
+    _use(hearing, judged)
     return judged
+
+
+def _use(hearing: Hearing, judged: Judged) -> None:
+    """What only a newest version behind a grant lets through is a use of it, whichever version leaves, and if none does."""
+    if judged.decision is not None:
+        hearing.record.use(judged.decision.grants)
 
 
 async def _body(hearing: Hearing, target: str) -> Resource:

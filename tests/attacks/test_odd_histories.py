@@ -1,6 +1,7 @@
 """Attacks on histories of odd servers: version ids that are no numbers, deletions of which little is told."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from aiohttp import web
 
 from proxy.enforcement import histories
 from proxy.sandbox.http import ask_of, response_of
-from tests.attacks.records import PHYSICIAN, ZED, gateway, resource
+from tests.attacks.records import OUTSIDE, PHYSICIAN, ZED, gateway, resource
+from tests.emergencies import open_glass
 from tests.past import SINCE, Step, happen
-from tests.stage import Json, Override, Reply, Upstream
+from tests.stage import BASELINE, Json, Override, Reply, Upstream, serving, staged, world_of
 from tests.worlds.twins import labelled
 
 OF_ZED = {"subject": {"reference": "Patient/zed"}}
@@ -109,3 +111,27 @@ async def test_what_a_server_does_not_do_never_tells_that_something_is_hidden(
         absent, present = replies
         assert entries(absent) == ["PUT Location/l"]
         assert (present.status, present.body) == (absent.status, absent.body)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_grant_is_used_by_who_learns_that_there_are_no_entries(
+    tmp_path: Path, *, deleted: bool
+) -> None:
+    """200 with nothing, where others hear 404, tells that there is or was something: whoever is under the grant hears of it."""
+    steps: list[Step] = [resource("Condition", "c", subject={"reference": "Patient/noe"})]
+    steps += ["Condition/c"] if deleted else []
+    target = "Condition/c/_history?_since=2100-01-01T00:00:00Z"
+    policies = tmp_path / "policies"
+    shutil.copytree(BASELINE, policies)
+    opened = policies / "break-glass.yaml"
+    opened.write_text(opened.read_text().replace("[read, vread, ", "[read, vread, history-instance, "))  # fmt: skip
+    upstream = Upstream(world_of())
+    async with serving(upstream.respond) as url, staged(tmp_path, url, policies=policies) as stage:
+        happen(upstream.world.store, steps)
+        assert (await stage.ask(target, OUTSIDE)).status == 404
+        assert (await open_glass(stage, OUTSIDE)).status == 200
+        stage.entries()
+        assert entries(await stage.ask(target, OUTSIDE)) == []
+        [entry] = stage.entries()
+        assert [one.act.value for one in entry.grants] == ["used"]
+        assert {one.why for one in entry.notices} == {"break-glass-use"}
