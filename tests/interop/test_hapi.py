@@ -7,6 +7,7 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from proxy.facts.carried import labels_carried
 from tests.interop.asking import Ask
 from tests.interop.resources import (
     LABEL,
@@ -296,3 +297,36 @@ async def test_250_patients_fit_into_one_posted_search(ask: Ask, kind: str) -> N
 async def test_a_url_longer_than_eight_kilobytes_is_refused(ask: Ask) -> None:
     assert (await ask("GET", "Patient?_id=" + "a," * 3900))[0] == 200
     assert (await ask("GET", "Patient?_id=" + "a," * 4100))[0] in {414, 431}
+
+
+async def test_a_binary_is_found_by_id_with_its_labels_and_without_its_content(ask: Ask) -> None:
+    """What the gateway asks before it shows where an attachment is (threat T-79)."""
+    own = new_id()
+    binary = {
+        "resourceType": "Binary",
+        "id": own,
+        "meta": {"security": [LABEL]},
+        "contentType": "text/plain",
+        "data": "Q0FOQVJZ",
+    }
+    headers = {"Content-Type": "application/fhir+json"}
+    status, _, _ = await ask("PUT", f"Binary/{own}", body=binary, headers=headers)
+    assert status == 201
+    elements = "id,meta,contentType,securityContext"
+    status, _, found = await ask("GET", f"Binary?_id={own}&_elements={elements}")
+    assert status == 200
+    assert isinstance(found, dict)
+    [entry] = found["entry"]
+    assert entry["resource"]["id"] == own
+    assert [one["code"] for one in entry["resource"]["meta"]["security"]] == [LABEL["code"]]
+    assert "data" not in entry["resource"]
+
+
+async def test_the_watch_over_labels_finds_none_missing(ask: Ask, known: str) -> None:
+    async def asked(target: str) -> tuple[int, bytes]:
+        status, _, body = await ask("GET", target)
+        return status, orjson.dumps(body)
+
+    carried = await labels_carried(asked)
+    assert carried.compared > 0
+    assert carried.lost == frozenset()
