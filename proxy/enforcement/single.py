@@ -12,7 +12,7 @@ from proxy.enforcement.newest import Newest, last_before_deletion
 from proxy.enforcement.references import judged_whole, settled
 from proxy.errors import CallerError, OversizedError, Refusal, UpstreamError
 from proxy.facts.finding import FindingKind
-from proxy.fhir.envelope import Envelope, Resource, is_another
+from proxy.fhir.envelope import Envelope, Resource, is_another, is_cut_off
 from proxy.fhir.interaction import Answer, path_of
 from proxy.fhir.outcome import CONTENT_TYPE
 from proxy.fhir.warning import header_of
@@ -71,8 +71,8 @@ async def _permitted(hearing: Hearing, target: str, over: Envelope | None) -> Ju
     [judged] = await judged_whole(
         hearing, [body], over={} if over is None else {over.reference: over}
     )
-    # What is there and cannot be judged is hidden, and so absent; only another answer is a failure.
-    if is_another(body, hearing.request.type, hearing.request.id):
+    # What is there and cannot be judged is hidden, and so absent; only half an answer, or another one, is a failure.
+    if is_cut_off(body) or is_another(body, hearing.request.type, hearing.request.id):
         raise UpstreamError("upstream answered with another resource, or with none at all")
     if not judged.permitted or judged.envelope is None or not judged.envelope.id:
         hearing.withhold(judged)

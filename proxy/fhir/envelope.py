@@ -184,6 +184,12 @@ class _Stated(msgspec.Struct, frozen=True):
 _STATED = msgspec.json.Decoder(_Stated)
 
 
+def is_cut_off(raw: Resource) -> bool:
+    """Whether it is nothing, or an object without its end: no server keeps such a resource, so its answer was cut off."""
+    text = bytes(raw).strip()
+    return not text or (text.startswith(b"{") and not text.endswith(b"}"))
+
+
 def is_another(raw: Resource, rtype: str, own: str) -> bool:
     """Whether it is a resource that says of itself to be another than `Type/id`; what says nothing that can be read is not."""
     try:

@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.fhir.coding import CONFIDENTIALITY, Coding
-from proxy.fhir.envelope import Envelope, Matter, is_another
+from proxy.fhir.envelope import Envelope, Matter, is_another, is_cut_off
 
 R, N = Coding(CONFIDENTIALITY, "R"), Coding(CONFIDENTIALITY, "N")
 HIV = Coding("http://loinc.org", "75622-1")
@@ -85,3 +85,19 @@ def test_the_patients_of_a_matter_stand_in_order() -> None:
 )
 def test_what_says_to_be_another_resource_is_one(body: bytes, another: bool) -> None:
     assert is_another(body, "Patient", "1") is another
+
+
+@pytest.mark.parametrize(
+    ("raw", "cut"),
+    [
+        (b"", True),
+        (b" \n", True),
+        (b'{"resourceType":"Observation","id":"x"', True),
+        (b'{"resourceType":"Observation","id":"x"}\n', False),
+        (b'{"a":1}{"b":2}', False),
+        (b"[]", False),
+        (b'{"x":"\xff"}', False),
+    ],
+)
+def test_half_an_answer_is_told_from_a_whole_one(raw: bytes, *, cut: bool) -> None:
+    assert is_cut_off(raw) is cut
