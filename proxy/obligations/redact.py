@@ -217,14 +217,18 @@ def _labelled(tree: Object, done: Iterable[Redaction]) -> Object:
     """
     codes = sorted({"REDACTED", *(_LABELS.get(one.operator, "MASKED") for one in done)})
     meta = tree.get("meta")
-    meta = meta if isinstance(meta, dict) else {}
+    meta = _labels_alone(meta) if isinstance(meta, dict) else {}
     labels = meta.get("security")
     labels = labels if isinstance(labels, list) else []
     if not any(inline_labels(tree)):
         labels = [one for one in labels if not _is_flag(one)]
     new: list[Json] = [{"system": _OBSERVATION_VALUE, "code": code} for code in codes]
     added = [one for one in new if not any(_same_label(one, label) for label in labels)]
-    return _with_meta(tree, {"security": [*labels, *added]})
+    return _with_meta(tree, {**meta, "security": [*labels, *added]})
+
+
+def _labels_alone(meta: Object) -> Object:
+    return {name: value for name, value in meta.items() if name == "security"}
 
 
 def _is_flag(label: Json) -> bool:

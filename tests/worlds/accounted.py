@@ -27,6 +27,22 @@ ELSEWHERE: dict[str, Shown] = {
         "tests/obligations/test_operators.py::test_a_date_is_replaced_by_a_date_alone",
         "like `mask`, with a value of the policy's",
     ),
+    "extensions.without_extensions": Shown(
+        "tests/obligations/test_extensions.py::test_no_unlisted_extension_is_left_at_any_depth",
+        "an extension that repeats what is hidden goes as a repeat; one that says it in other words is read by no program",
+    ),
+    "extensions.modifiers_in": Shown(
+        "tests/obligations/test_extensions.py::test_a_modified_resource_is_not_shown_redacted",
+        "what a modifier changes is told by no byte",
+    ),
+    "disclose._is_shut": Shown(
+        "tests/obligations/test_extensions.py::test_a_modified_resource_is_not_shown_redacted",
+        "part of disclose.illegible, which is a guard of the worlds",
+    ),
+    "redact._beside": Shown(
+        "tests/obligations/test_neighbours.py::test_where_the_content_is_hidden_what_tells_of_it_is",
+        "a hash or a size of another content is another value of an element that no rule of theirs redacts",
+    ),
     "prune.goes_with": Shown(
         "tests/enforcement/test_rows.py::test_which_elements_stand_in_a_row_that_may_go",
         "what it says is kept once it was asked; rows.reads_rows, which asks, is a guard of the worlds",

@@ -12,6 +12,9 @@ from proxy.sandbox.interactions import Interactions
 from tests.stage import BASELINE, CANARY, Json
 from tests.worlds.twins import Thing, hidden, labelled, loaded, observation, thing
 
+KEPT = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
+"""An extension that the baseline lets stay in what nurses are shown redacted."""
+
 _SHIPPED = "remove: [Patient.telecom, Patient.address, Person.telecom, Person.address]"
 _STRICTER = """remove: [Patient.telecom, Patient.address, Person.telecom, Person.address, Patient.name, Patient.identifier, Observation.note,
                Observation.performer, Observation.effective, DocumentReference.context]
@@ -79,8 +82,8 @@ def _redacted(word: str, date: str) -> list[Json]:
         _noted("g-note", word),
         _noted("g-narrative", word, text=_narrative(f"told as {word[:3]}")),
         _noted("g-repeat", word, valueQuantity=None, valueString=f"since {word} was noted"),
-        _noted("g-extension", word, extension=[{"url": "urn:y", "valueString": f"{word} was noted"}]),
-        _noted("g-data", word, extension=[{"url": "urn:y", "valueAttachment": {"data": _base64(f"{word} was noted")}}]),
+        _noted("g-extension", word, extension=[{"url": KEPT, "valueString": f"{word} was noted"}]),
+        _noted("g-data", word, extension=[{"url": KEPT, "valueAttachment": {"data": _base64(f"{word} was noted")}}]),
         _seen("g-orphan", note=note, contained=[held]),
         _seen("g-told", subject=told),
         _seen("g-named", subject=named),

@@ -217,7 +217,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard("redact._hide", swapped(redact._hide, _kept), NURSE, ("Observation/g-note",)),
     Guard("redact._operated", swapped(redact._operated, _kept), NURSE, ("Observation/g-note",)),
     Guard("redact._untold", swapped(redact._untold, _kept), NURSE, ("Observation/g-told", "Observation/g-named")),
-    Guard("redact._without_version", swapped(redact._without_version, _kept), NURSE, ("Observation/g-moved",)),
+    Guard("redact._labels_alone", swapped(redact._labels_alone, _kept), NURSE, ("Observation/g-moved",)),
     Guard("operators._remove", listed(operators.OPERATORS, "remove", _kept), NURSE, ("Observation/g-note",)),
     Guard("operators._mask", listed(operators.OPERATORS, "mask", _kept), NURSE, ("Observation/g-masked",)),
     Guard("operators._generalise", listed(operators.OPERATORS, "generalise", _kept), NURSE, ("Observation/g-general",)),
