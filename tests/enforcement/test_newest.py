@@ -52,7 +52,7 @@ def deleted(number: str, own: str = "gone") -> Json:
     return {"request": request, "response": {"etag": f'W/"{number}"', "lastModified": "2026-11-22T08:59:00.000Z"}}  # fmt: skip
 
 
-OF_NOE = {"subject": {"reference": "Patient/noe"}}
+OF_NOE: Json = {"subject": {"reference": "Patient/noe"}}
 HISTORIES = [
     ("as it is", 200, past(deleted("2"), held("1")), True),
     ("nothing before the deletion", 200, past(deleted("2")), False),

@@ -78,7 +78,7 @@ def deleted(name: str) -> Thing:
 
 def past() -> list[Thing]:
     """What was changed, hidden, shown, handed over, deleted and brought back. What somebody sees now has no hidden past in this list."""
-    steps = [
+    steps: list[Json | Thing] = [
         _version("gone", "camille", 1), _version("gone", "camille", 2), deleted("gone"),
         _version("gone-hidden", "camille", 1), _version("gone-hidden", "camille", 2, "V"), deleted("gone-hidden"),
         _version("gone-of-noe", "noe", 1), deleted("gone-of-noe"),

@@ -12,6 +12,7 @@ import pytest_asyncio
 from proxy.enforcement import histories, newest
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.newest import Looking, Newest
+from proxy.enforcement.single import leaves_whole
 from proxy.obligations.disclose import Judged
 from tests.worlds.callers import ALWAYS
 from tests.worlds.history_shapes import HISTORY_SHAPES, NAMES, past
@@ -76,11 +77,10 @@ def _what_is_now_does_not_count(patch: Patch) -> None:
         return {one: Newest(Judged(b"", None, None)) for one in references}
 
     patch.setattr(Looking, "newest", found)
-    whole = histories.leaves_whole
     patch.setattr(
         histories,
         "leaves_whole",
-        lambda hearing, one: one.envelope is None or whole(hearing, one),
+        lambda hearing, one: one.envelope is None or leaves_whole(hearing, one),
     )
 
 
