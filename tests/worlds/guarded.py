@@ -3,7 +3,6 @@
 The house of these worlds redacts more than the policies that ship: for nurses notes, names, performers and dates too.
 """
 
-import base64
 import shutil
 from pathlib import Path
 from typing import Any
@@ -82,8 +81,7 @@ def _redacted(word: str, date: str) -> list[Json]:
         _noted("g-note", word),
         _noted("g-narrative", word, text=_narrative(f"told as {word[:3]}")),
         _noted("g-repeat", word, valueQuantity=None, valueString=f"since {word} was noted"),
-        _noted("g-extension", word, extension=[{"url": KEPT, "valueString": f"{word} was noted"}]),
-        _noted("g-data", word, extension=[{"url": KEPT, "valueAttachment": {"data": _base64(f"{word} was noted")}}]),
+        _noted("g-beside", word, extension=[{"url": "urn:y", "valueString": word[:3]}]),
         _seen("g-orphan", note=note, contained=[held]),
         _seen("g-told", subject=told),
         _seen("g-named", subject=named),
@@ -95,8 +93,9 @@ def _redacted(word: str, date: str) -> list[Json]:
     ]  # fmt: skip
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _modified(word: str) -> Json:
+    """An Observation with a note, and something beside it that changes its meaning: nothing of it is shown without the note."""
+    return _noted("g-modified", word, modifierExtension=[{"url": "urn:y", "valueBoolean": True}])
 
 
 def _document(date: str) -> Json:
@@ -168,6 +167,7 @@ def guarded_whole() -> list[Thing]:
     rows += [
         _performed("Patient/ines"),
         _uncuttable(),
+        _modified("raspberry"),
         _holding(),
         *_derived(),
         _kin(),
@@ -184,7 +184,7 @@ def guarded_without(*, nurse: bool) -> list[Thing]:
     if nurse:
         rows += [_performed("Practitioner/dr-petit"), _noted("g-moved", "other")]
     else:
-        rows += [_performed("Patient/ines"), _uncuttable(), _noted("g-moved", "first"), _noted("g-moved", "second")]  # fmt: skip
+        rows += [_performed("Patient/ines"), _uncuttable(), _modified("raspberry"), _noted("g-moved", "first"), _noted("g-moved", "second")]  # fmt: skip
     return [thing(one) for one in rows]
 
 

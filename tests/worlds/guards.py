@@ -29,6 +29,7 @@ from proxy.obligations import (
     cuts,
     disclose,
     echoes,
+    extensions,
     guard,
     includes,
     operators,
@@ -172,6 +173,10 @@ def _nothing_leads_nowhere(heard: Hearing, given: Sequence[Judged]) -> Any:
     return told()
 
 
+def _with_all_of_meta(tree: Any, meta: Any) -> Any:
+    return {**tree, "meta": {**tree.get("meta", {}), **meta}}
+
+
 def _every_way(heard: Hearing, request: Any) -> Any:
     return list(ways_into(request.type, owner_of(request), heard.house.definitions))
 
@@ -217,16 +222,16 @@ GUARDS: tuple[Guard, ...] = (
     Guard("redact._hide", swapped(redact._hide, _kept), NURSE, ("Observation/g-note",)),
     Guard("redact._operated", swapped(redact._operated, _kept), NURSE, ("Observation/g-note",)),
     Guard("redact._untold", swapped(redact._untold, _kept), NURSE, ("Observation/g-told", "Observation/g-named")),
-    Guard("redact._labels_alone", swapped(redact._labels_alone, _kept), NURSE, ("Observation/g-moved",)),
+    Guard("redact._with_meta", swapped(redact._with_meta, _with_all_of_meta), NURSE, ("Observation/g-moved",)),
     Guard("operators._remove", listed(operators.OPERATORS, "remove", _kept), NURSE, ("Observation/g-note",)),
     Guard("operators._mask", listed(operators.OPERATORS, "mask", _kept), NURSE, ("Observation/g-masked",)),
     Guard("operators._generalise", listed(operators.OPERATORS, "generalise", _kept), NURSE, ("Observation/g-general",)),
     Guard("cuts.without_parts", swapped(cuts.without_parts, lambda tree, _: (tree, [])), NURSE, ("Observation/cut",)),
     Guard("shadows.without_narratives", swapped(shadows.without_narratives, _kept), NURSE, ("Observation/g-narrative",)),
-    Guard("shadows.without_repeats", swapped(shadows.without_repeats, _kept), NURSE, ("Observation/g-repeat", "Observation/g-extension", "Observation/g-data")),
+    Guard("shadows.without_repeats", swapped(shadows.without_repeats, _kept), NURSE, ("Observation/g-repeat",)),
     Guard("shadows.hidden_of", giving(shadows.hidden_of, shadows.Hidden(frozenset())), NURSE, ("Observation/g-repeat",)),
-    Guard("shadows._extension", swapped(shadows._extension, _kept), NURSE, ("Observation/g-extension",)),
-    Guard("shadows._decoded", giving(shadows._decoded, ""), NURSE, ("Observation/g-data",)),
+    Guard("extensions.without_extensions", swapped(extensions.without_extensions, _kept), NURSE, ("Observation/g-beside",)),
+    Guard("extensions.modifiers_in", giving(extensions.modifiers_in, ()), NURSE, ("Observation/g-modified",)),
     Guard("shadows.without_orphans", swapped(shadows.without_orphans, lambda tree, _: (tree, [])), NURSE, ("Observation/g-orphan",)),
     Guard("shadows.without_telling", swapped(shadows.without_telling, _kept), NURSE, ("Observation/g-told", "Observation/g-named")),
     Guard("prune.prune", swapped(prune.prune, lambda raw, _: prune.Pruned(raw, ())), PHYSICIAN, ("Observation/g-led",)),
