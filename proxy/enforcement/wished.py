@@ -78,12 +78,16 @@ def _is_cut(hearing: Hearing, one: Judged) -> bool:
 
 
 def _is_of_patients(hearing: Hearing, one: Judged, patients: frozenset[str]) -> bool:
-    """Whether it is about one of the patients, or refers to one."""
+    """Whether what is shown of it refers to one of the patients; or it is about one, and nothing is cut out that may say so.
+
+    That a line is there would else tell whom a part names that is redacted, or a reference that is pruned.
+    """
     if not patients or one.envelope is None:
         return not patients
+    shown = disclose(one, hearing.house.pseudonym_key)
+    named = {one.envelope.reference, *map(hearing.reader.normal, references_in(bytes(shown.body)))}
     about = one.envelope.patients or frozenset()
-    named = map(hearing.reader.normal, references_in(bytes(one.raw)))
-    return not patients.isdisjoint({*about, *named})
+    return not patients.isdisjoint(named if shown.redacted else named | about)
 
 
 def _answers(hearing: Hearing, one: Judged, wish: Wish) -> bool:

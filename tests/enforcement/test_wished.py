@@ -181,3 +181,39 @@ async def test_what_is_cut_in_part_does_not_depend_on_when_it_was_changed(tmp_pa
             files = await exported(stage, f"/$export?_type=Observation{more}")
             assert [one["id"] for one in lines(files["Observation"])] == found
             assert HIDDEN not in files["Observation"].text
+
+
+NO_R = "rules:\n  - {id: no-r, description: x, effect: deny, target: {interaction: [export], resource: {label: ['v3-Confidentiality#R']}}}\n"
+REDACTED = "    redact: {remove: [Patient.telecom, Observation.performer]}"
+
+
+async def test_nobody_is_found_in_an_export_by_a_reference_that_is_not_shown(
+    tmp_path: Path,
+) -> None:
+    """A line that is about somebody else would tell by being there whom the part that is cut out names."""
+    names = {"reference": f"Patient/{SHARES}"}
+    restricted = {"url": INLINE_LABEL, "valueCoding": {"system": CONFIDENTIALITY, "code": "R"}}
+    inline = {"security": [{"system": ACT_CODE, "code": "PROCESSINLINELABEL"}]}
+    cut = observation("cut", "two", meta=inline, performer=[{**names, "extension": [restricted]}])
+    plain = observation("plain", "two", performer=[names])
+    worlds = (
+        (POLICY.replace("rules:\n", NO_R, 1), cut),
+        (POLICY.replace("    redact: {remove: [Patient.telecom]}", REDACTED), plain),
+    )
+    for number, (text, refers) in enumerate(worlds):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with registry(folder, *WORLD, *OTHER, refers, text=text) as (stage, _):
+            files = await exported(stage, "/$export?_type=Observation")
+            shown = {one["id"]: one for one in lines(files["Observation"])}
+            assert SHARES not in orjson.dumps(shown[refers["id"]]).decode()
+            found = await files_for(stage, of_patients(SHARES, _type="Observation"))
+            assert found == {"Observation": ["o1", "o2"]}
+
+
+async def test_who_is_hidden_by_now_is_found_by_nothing_that_is_pruned(tmp_path: Path) -> None:
+    refers = observation("o9", "two", performer=[{"reference": f"Patient/{REFUSES}"}])
+    async with registry(tmp_path, *WORLD, *OTHER, refers) as (stage, upstream):
+        upstream.world.exports = Ignoring(upstream.world.index)
+        found = await files_for(stage, of_patients(SHARES, REFUSES, _type="Observation"))
+        assert found == {"Observation": ["o1", "o2"]}
