@@ -34,6 +34,9 @@ class Known:
         self.asked.append(set(binaries))
         return {one: ({"id": "d"},) if one == "Binary/held" else () for one in binaries}
 
+    async def kept_holding(self, binaries: Collection[str]) -> Holding:
+        return await self.holding(binaries)
+
     async def holders(
         self, holding: Holding, reading: Reading
     ) -> Mapping[str, tuple[Envelope, ...]]:
