@@ -13,7 +13,7 @@ from proxy.enforcement.references import (
     searches_references,
     settled,
 )
-from proxy.enforcement.rows import found_by_row, reads_rows
+from proxy.enforcement.rows import found_by_row, joins_rows, reads_rows
 from proxy.errors import CallerError, Refusal, UpstreamError
 from proxy.fhir.bundle import (
     NO_RESOURCE,
@@ -108,7 +108,9 @@ async def _with_astray(
 
     It matters to a search by references, and of what would be withheld for them: whatever is counted, or takes a place on a page, shows.
     """
-    by_references = searches_references(hearing, ties) or bool(reads_rows(hearing))
+    by_references = (
+        searches_references(hearing, ties) or bool(reads_rows(hearing)) or joins_rows(hearing)
+    )
     looked = [one for one in judged if one.permitted and (by_references or is_delicate(one))]
     known = iter(await settled(hearing, looked) if looked else ())
     ours = {id(one) for one in looked}

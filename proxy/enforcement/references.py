@@ -24,7 +24,7 @@ from proxy.fhir.envelope import UNTOLD, Envelope, Resource
 from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
 from proxy.fhir.parameters import targets_of
 from proxy.fhir.pointers import attachments_in, may_be_at, pointed_at, references_in
-from proxy.obligations.disclose import ILLEGIBLE, Judged
+from proxy.obligations.disclose import ILLEGIBLE, Judged, less_astray
 from proxy.obligations.includes import references_of, refers
 from proxy.obligations.letter import may_be_deep
 from proxy.obligations.subset import opens
@@ -269,23 +269,18 @@ def found_by_astray(hearing: Hearing, judged: Judged, ties: Ties) -> bool:
 
 def _is_astray(hearing: Hearing, judged: Judged, read: Read) -> bool:
     if read.missing:
-        there = refers(bytes(judged.raw), read.paths, judged.astray or _NONE)
+        there = refers(less_astray(judged), read.paths, judged.astray or _NONE)
         return there is (read.missing == "true")
     if not judged.astray:
         return False
-    normal = hearing.reader.normal
-    found = frozenset(references_of(bytes(judged.raw), read.paths, normal))
-    astray = frozenset(map(normal, judged.astray))
-    if astray.isdisjoint(found):
-        return False
-    return read.asked is None or read.asked.isdisjoint(found - astray)
+    found = frozenset(references_of(bytes(judged.raw), read.paths, hearing.reader.normal))
+    shown = shown_references(hearing, judged, read.paths)
+    return found != shown and (read.asked is None or read.asked.isdisjoint(shown))
 
 
 def shown_references(hearing: Hearing, judged: Judged, paths: tuple[str, ...]) -> frozenset[str]:
-    """The references at some paths that lead somewhere for the caller, of a resource that is settled; else all of them."""
-    normal = hearing.reader.normal
-    astray = frozenset(map(normal, judged.astray or ()))
-    return frozenset(references_of(bytes(judged.raw), paths, normal)) - astray
+    """The references at some paths that stand in what the caller sees, of a resource that is settled; else all of them."""
+    return frozenset(references_of(less_astray(judged), paths, hearing.reader.normal))
 
 
 def _reads(hearing: Hearing, ties: Ties) -> Iterator[Read]:

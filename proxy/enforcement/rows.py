@@ -39,6 +39,13 @@ def reads_rows(hearing: Hearing) -> list[Read]:
     ]
 
 
+def joins_rows(hearing: Hearing) -> bool:
+    """Whether an include follows references in rows that may go with another reference."""
+    version = hearing.house.definitions.fhir_version
+    named = (value.split(":") for one in hearing.request.includes for value in one.values)
+    return any(len(one) > 1 and _is_beside(one[0], one[1], version) for one in named)
+
+
 def found_by_row(hearing: Hearing, judged: Judged) -> bool:
     """Whether a search finds a settled resource, or places it, by what goes with a reference that leads nowhere for the caller."""
     reads = reads_rows(hearing) if judged.astray else []
@@ -74,3 +81,15 @@ def _paths_in_rows(rtype: str, name: str, fhir_version: str) -> tuple[str, ...]:
     paths = (*parameter.paths, *(path.partition("[")[0] for path in parameter.filtered))
     references = tuple(tables.references.get(rtype, ()))
     return paths if any(goes_with(rtype, path, references) for path in paths) else ()
+
+
+@functools.cache
+def _is_beside(rtype: str, name: str, fhir_version: str) -> bool:
+    """Whether what a parameter reads stands in a row that goes with a reference which it does not read."""
+    tables = definitions_of(fhir_version)
+    parameter = tables.search_param(rtype, name)
+    if parameter is None:
+        return False
+    references = tables.references.get(rtype, ())
+    others = [one for one in references if one.removesuffix(".reference") not in parameter.paths]
+    return any(goes_with(rtype, path, others) for path in parameter.paths)

@@ -49,6 +49,12 @@ class Disclosed(NamedTuple):
         return tuple(sorted({*self.redacted, *self.pruned}))
 
 
+def less_astray(judged: Judged) -> bytes:
+    """A resource as it came, less the references that lead nowhere, with the rows that go with them: what a search may read of it."""
+    raw = bytes(judged.raw)
+    return prune(raw, judged.astray).body if judged.astray else raw
+
+
 def disclose(judged: Judged, key: PseudonymKey) -> Disclosed:
     """What leaves of a permitted resource: redacted first, for cuts count what upstream sent; then pruned."""
     redacted = _redacted(judged, key)

@@ -11,7 +11,7 @@ import msgspec
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.envelope import UnreadableError
 from proxy.fhir.interaction import SearchParameter
-from proxy.obligations.disclose import Judged
+from proxy.obligations.disclose import Judged, less_astray
 
 Normal = Callable[[str], str | None]
 
@@ -37,7 +37,7 @@ def related(
         if rule.outwards
         for match in kept
         if match.envelope and match.envelope.type == rule.source
-        for target in references_of(match.raw, _paths(rule, definitions), normal)
+        for target in references_of(less_astray(match), _paths(rule, definitions), normal)
         if rule.reaches(target)
     }
     return [
@@ -82,11 +82,12 @@ def _points_to(
     definitions: Definitions,
     normal: Normal,
 ) -> bool:
+    raw = less_astray(one)
     return any(
         not rule.outwards
         and one.envelope is not None
         and one.envelope.type == rule.source
-        and not references.isdisjoint(references_of(one.raw, _paths(rule, definitions), normal))
+        and not references.isdisjoint(references_of(raw, _paths(rule, definitions), normal))
         for rule in wanted
     )
 

@@ -25,7 +25,17 @@ def attended(name: str, *participants: tuple[Json, str]) -> Json:
 
 
 DOCTOR = {"reference": "Practitioner/dr-martin"}
+
+DETAIL = {"kind": "Task", "status": "completed", "performer": [DOCTOR]}
+
+
+def planned(name: str, *activities: Json) -> Json:
+    return {"resourceType": "CarePlan", "id": name, "status": "active", "intent": "plan", "subject": CAMILLE, "activity": list(activities)}  # fmt: skip
+
+
 EXTRA = [
+    planned("r-row", {"reference": GONE, "detail": DETAIL}),
+    planned("r-rest", {"reference": GONE, "detail": DETAIL}, {"detail": DETAIL}),
     attended("r-both", (GONE, "PART"), (DOCTOR, "ADM")),
     attended("r-seen", (DOCTOR, "PART")),
     attended("r-gone", (GONE, "ADM")),
@@ -102,3 +112,28 @@ async def test_a_participant_is_a_row_in_every_version(version: str) -> None:
     references = definitions_of(version).references["Encounter"]
     assert goes_with("Encounter", "participant.type", references)
     assert not goes_with("Encounter", "identifier", references)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("CarePlan?_id=r-row,r-rest", ["r-rest", "r-row"]),
+        ("CarePlan?_id=r-row,r-rest&performer=Practitioner/dr-martin", ["r-rest"]),
+        ("CarePlan?_id=r-row,r-rest&performer:Practitioner.family=Martin", ["r-rest"]),
+        ("CarePlan?_id=r-row,r-rest&performer:missing=true", ["r-row"]),
+        ("CarePlan?_id=r-row,r-rest&performer:missing=false", ["r-rest"]),
+        ("Practitioner/dr-martin/CarePlan?_id=r-row,r-rest", ["r-rest"]),
+        ("CarePlan?_id=r-row&_include=CarePlan:performer", ["r-row"]),
+        ("CarePlan?_id=r-rest&_include=CarePlan:performer", ["dr-martin", "r-rest"]),
+        ("Practitioner?_id=dr-martin&_revinclude=CarePlan:performer", ["dr-martin", "r-rest"]),
+        ("Practitioner?_id=dr-martin&_has:CarePlan:performer:_id=r-row", []),
+        ("Practitioner?_id=dr-martin&_has:CarePlan:performer:_id=r-rest", ["dr-martin"]),
+    ],
+)
+async def test_nobody_is_found_by_who_stands_in_a_row_that_is_gone(
+    scene: Scene, query: str, found: list[str]
+) -> None:
+    """The row goes with another reference in it, though who is named beside that is no secret."""
+    reply = await scene.stage.ask(query, PHYSICIAN)
+    assert reply.status == 200, reply.text
+    assert sorted(one["resource"]["id"] for one in reply.json.get("entry", ())) == found
