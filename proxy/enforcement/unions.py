@@ -111,9 +111,9 @@ class _Union:
             begins = target == self.legs[self.at].target
             last = self.at + (self.ahead if begins else 1)
             wanted = [one.target for one in self.legs[self.at + 1 : last]]
-            asked = [target, *wanted]
+            asked = [target, *(one for one in wanted if one not in self.read)]
             pages = await asyncio.gather(*map(self.source.fetch, asked))
-            self.read = dict(zip(asked, pages, strict=True))
+            self.read.update(zip(asked, pages, strict=True))
         return self.read.pop(target)
 
 

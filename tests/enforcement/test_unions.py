@@ -319,3 +319,13 @@ async def test_a_page_link_into_a_search_that_is_not_made_now_leads_nowhere() ->
     with pytest.raises(CallerError) as refused:
         alone.source().position("", page.following.place)
     assert refused.value.refusal is Refusal.NOT_FOUND
+
+
+async def test_what_was_asked_ahead_is_not_asked_again() -> None:
+    """One cheap request would else cost upstream eight searches for each search that has a second page."""
+    searches: list[Found] = [[[n], [100 + n]] for n in range(12)]
+    server = Server(searches)
+    source = united(server.source(), legs_of(searches), ahead=8)
+    found = [one.key async for one in visible(Position(beginning(legs_of(searches))), source)]
+    assert found == expected(searches)
+    assert sorted(server.asked) == sorted(set(server.asked))
