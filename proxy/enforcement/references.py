@@ -19,6 +19,7 @@ from proxy.enforcement.findings import report
 from proxy.enforcement.hearing import Hearing
 from proxy.enforcement.house import nobody
 from proxy.facts.lookup import CHUNK
+from proxy.fhir.compartment import ABOUT
 from proxy.fhir.content import may_hide
 from proxy.fhir.envelope import UNTOLD, Envelope, Resource
 from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
@@ -325,9 +326,15 @@ def less_absences(hearing: Hearing, request: FhirRequest) -> FhirRequest:
 
 
 def _reference_paths(hearing: Hearing, name: str) -> tuple[str, ...]:
-    """What a parameter by references, or by the address of an attachment, reads; nothing of `patient`: a resource refers to whom it is about."""
-    parameter = hearing.house.definitions.search_param(hearing.request.type, name)
-    if parameter is None or name == "patient":
+    """What a parameter by references, or by the address of an attachment, reads.
+
+    Nothing of `patient` where it reads whom a resource is about; that of R4's AuditEvent reads who acted, too.
+    """
+    rtype = hearing.request.type
+    parameter = hearing.house.definitions.search_param(rtype, name)
+    if parameter is None or (
+        name == "patient" and set(parameter.paths) <= set(ABOUT.get(rtype, ()))
+    ):
         return ()
     refers = parameter.kind == "reference" or parameter.paths == _ADDRESSES
     return parameter.paths if refers else ()
