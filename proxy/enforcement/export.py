@@ -40,6 +40,7 @@ from proxy.fhir.query import encode_query, pairs_of
 from proxy.fhir.warning import header_of
 from proxy.obligations.cursor import binding_of
 from proxy.obligations.guard import fulfillable
+from proxy.obligations.includes import references_of
 from proxy.obligations.job import Job, seal_job, unseal_job
 
 ACCEPTED = 202
@@ -66,7 +67,7 @@ async def _kick_off(hearing: Hearing) -> Answer:
     types = _admitted(hearing, wish)
     _require_filters(hearing, wish, types)
     if request.type == export.GROUP:
-        await _require_group(hearing)
+        await _group(hearing, f"{request.type}/{request.id}")
     patients = await named_patients(hearing, wish.patients)
     # Where nobody is left whom the caller sees, there is nothing to ask upstream for, be they hidden or not there.
     url = "" if wish.patients and not patients else await _begun(hearing, wish, types, patients)
@@ -144,22 +145,23 @@ def _require_admitted(hearing: Hearing, types: tuple[str, ...]) -> None:
             raise CallerError(Refusal.FORBIDDEN, "scope or policy does not cover this export")
 
 
-async def _require_group(hearing: Hearing) -> None:
-    """The Group must be open to the caller, its members apart: whether it exists says nothing of who is in it.
+async def _group(hearing: Hearing, reference: str) -> bytes:
+    """The Group, which must be open to the caller, its members apart: whether it exists says nothing of who is in it.
 
     Were it judged as the record of each of its members, one who opposes would close it, and so be told from one who is no member.
     """
-    request, case = hearing.request, hearing.case
+    case = hearing.case
     _require_admitted(hearing, (export.GROUP,))
-    body = await hearing.ask(f"{request.type}/{request.id}")
+    body = await hearing.ask(reference)
     [envelope] = hearing.reader.read_all([body])
-    if envelope is None or envelope.reference != f"{request.type}/{request.id}":
+    if envelope is None or envelope.reference != reference:
         raise CallerError(Refusal.NOT_FOUND, "the group cannot be read")
     roster = msgspec.structs.replace(envelope, patients=frozenset(), matter=None)
     decision = decide_resource(case, roster, Facts(case.closure, hearing.now, {}, {}))
     if not decision.permits:
         hearing.record.touch(envelope.reference, "withheld", decision, (), ())
         raise CallerError(Refusal.NOT_FOUND, "withheld")
+    return body
 
 
 async def _status(hearing: Hearing) -> Answer:
@@ -191,10 +193,24 @@ async def _file(hearing: Hearing) -> Answer:
     told = conveyed(hearing.case)
     given = pairs_of(job.request.partition("?")[2])
     wish = wish_of(given, house.definitions, house.public_url)
-    lines = lines_of(hearing, made.urls(rtype), File(rtype, told, wish), _asking(hearing))
+    file = File(rtype, told, wish, frozenset(wish.patients) or await _roster(hearing, job))
+    lines = lines_of(hearing, made.urls(rtype), file, _asking(hearing))
     first = await anext(lines)
     headers = {"content-type": MEDIA_TYPE, "x-intermediary": house.public_url, **header_of(told)}
     return Answer(OK, headers, first, lines)
+
+
+async def _roster(hearing: Hearing, job: Job) -> frozenset[str]:
+    """The members of a Group that is exported, where they are patients alone; else nobody is named.
+
+    Upstream gives what refers to any of them. That something about somebody else is there would tell of a hidden one.
+    """
+    rtype, _, rest = job.request.partition("?")[0].partition("/")
+    if rtype != export.GROUP:
+        return frozenset()
+    body = await _group(hearing, f"{rtype}/{rest.partition('/')[0]}")
+    members = frozenset(references_of(body, ("member.entity",), hearing.reader.normal))
+    return members if all(one.startswith("Patient/") for one in members) else frozenset()
 
 
 async def _cancel(hearing: Hearing) -> Answer:

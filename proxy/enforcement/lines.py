@@ -35,11 +35,15 @@ PART = 65_536
 
 
 class File(NamedTuple):
-    """What a file holds: resources of a type that are wished for. `told`: the warnings that its reader has been given."""
+    """What a file holds: resources of a type that are wished for.
+
+    `told`: the warnings that its reader has been given; `patients`: whose lines alone it holds, if any is named.
+    """
 
     rtype: str
     told: frozenset[str]
     wish: Wish
+    patients: frozenset[str]
 
 
 async def lines_of(
@@ -100,7 +104,9 @@ async def _given(
     for one in (*judged, *shown):
         if not _leaves(one):
             now.withhold(one)
-    wished = [one for one in shown if _leaves(one) and is_wished(now, one, file.wish)]
+    wished = [
+        one for one in shown if _leaves(one) and is_wished(now, one, file.wish, file.patients)
+    ]
     leaving = now.disclose_all(wished)
     if not now.record.warned <= file.told:
         raise OwnError("a line calls for a warning that the file was not begun with")

@@ -45,14 +45,14 @@ async def named_patients(hearing: Hearing, named: Sequence[str]) -> tuple[str, .
     return tuple(one for one in named if one in seen)
 
 
-def is_wished(hearing: Hearing, one: Judged, wish: Wish) -> bool:
-    """Whether a line that leaves is one of those that are asked for."""
+def is_wished(hearing: Hearing, one: Judged, wish: Wish, patients: frozenset[str]) -> bool:
+    """Whether a line that leaves is one of those that are asked for. `patients`: whose lines alone, if any is named."""
     if one.envelope is None:
         return False
     return (
         _is_in_time(hearing, one.envelope.last_updated, wish.until)
         and not (wish.is_dated and _is_cut(hearing, one))
-        and _is_of_patients(hearing, one, frozenset(wish.patients))
+        and _is_of_patients(hearing, one, patients)
         and _answers(hearing, one, wish)
     )
 

@@ -217,3 +217,13 @@ async def test_who_is_hidden_by_now_is_found_by_nothing_that_is_pruned(tmp_path:
         upstream.world.exports = Ignoring(upstream.world.index)
         found = await files_for(stage, of_patients(SHARES, REFUSES, _type="Observation"))
         assert found == {"Observation": ["o1", "o2"]}
+
+
+async def test_a_group_brings_nothing_of_others_that_names_a_hidden_member(tmp_path: Path) -> None:
+    """Upstream gives what refers to a member; who was given what is about somebody else would know of a member."""
+    refers = observation("o9", "two", performer=[{"reference": f"Patient/{REFUSES}"}])
+    names = observation("o10", "two", performer=[{"reference": f"Patient/{SHARES}"}])
+    async with registry(tmp_path, *WORLD, *OTHER, refers, names) as (stage, _):
+        files = await exported(stage, "/Group/g/$export?_type=Observation,Patient")
+        found = {kind: [one["id"] for one in lines(reply)] for kind, reply in files.items()}
+        assert found == {"Patient": [SHARES], "Observation": ["o1", "o10", "o2"]}
