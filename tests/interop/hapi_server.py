@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -97,7 +98,9 @@ def running(
     with tempfile.NamedTemporaryFile("w+", prefix="hapi-", suffix=".log") as log:
         process = _start(command, log)
         try:
-            yield _wait_ready(process, Path(log.name))
+            url = _wait_ready(process, Path(log.name))
+            _warm(url)
+            yield url
         finally:
             _stop(process)
 
@@ -118,6 +121,12 @@ def _wait_ready(process: "subprocess.Popen[bytes]", log: Path) -> str:
         time.sleep(0.25)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
     raise Broken(f"the HAPI FHIR server did not start within {START_S} s:\n{last}")
+
+
+def _warm(url: str) -> None:
+    """Asks for the CapabilityStatement once: the first one takes a server longer than a gateway waits for it."""
+    with urllib.request.urlopen(f"{url}/metadata", timeout=START_S) as answer:  # noqa: S310 - loopback
+        answer.read()
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
