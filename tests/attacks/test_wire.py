@@ -28,13 +28,14 @@ async def test_a_body_that_does_not_unpack_is_refused_in_our_words_and_recorded(
         assert (entry.outcome, entry.refusal) == ("denied", "malformed")
 
 
-async def test_an_answer_that_unpacks_beyond_the_limit_is_a_failure(tmp_path: Path) -> None:
+async def test_what_unpacks_beyond_the_limit_cannot_be_judged(tmp_path: Path) -> None:
     body = orjson.dumps(about("Condition", "zc", note=[{"text": "a" * 70_000_000}]))
     packed = gzip.compress(body, 1)
     async with gateway(tmp_path, *ZED) as (stage, upstream):
         answering(upstream, "/Condition/zc", packed, **{"Content-Encoding": "gzip"})
         reply = await stage.ask("Condition/zc", PHYSICIAN)
-        assert reply.status == 503
+        assert reply.status == 404
+        assert stage.entries()[-1].findings
 
 
 async def test_a_resource_that_cannot_be_judged_is_as_absent_as_any_hidden_one(
