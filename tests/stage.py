@@ -235,7 +235,7 @@ def configuration(
 listen: {{port: {port}}}
 public_url: "{PUBLIC}"
 admin: {{port: 0}}
-upstream: {{url: "{upstream}", timeout_s: 2}}
+upstream: {{url: "{upstream}", timeout_s: 60}}
 identity:
   issuers: [{{issuer: "{ISSUER}", audience: "http://127.0.0.1:8080/fhir", jwks: {{file: keys.json}}}}]
 policies: {policies}
@@ -255,12 +255,10 @@ async def staged(
     facts_ttl_s: int = 0,
     policies: Path = BASELINE,
     more: str = "",
-    timeout_s: int = 2,
 ) -> AsyncIterator[Stage]:
     """A gateway in front of an upstream; its files live in `folder`."""
     port = free_port()
     path = configuration(folder, upstream_url, port, facts_ttl_s, policies, more)
-    path.write_text(path.read_text().replace("timeout_s: 2", f"timeout_s: {timeout_s}"))
     read = settings.load_settings(path, {})
     gateway = await _started(read)
     journal = sqlite3.connect(folder / "journal.db", isolation_level=None)

@@ -64,13 +64,15 @@ async def gateway(
 ) -> AsyncIterator[tuple[Stage, Upstream]]:
     def configured(*given: object) -> Path:
         path = configuration(*given)  # type: ignore[arg-type]
-        path.write_text(path.read_text().replace("timeout_s: 2", f"timeout_s: 2, labels: {labels}"))
+        path.write_text(
+            path.read_text().replace("timeout_s: 60", f"timeout_s: 60, labels: {labels}")
+        )
         return path
 
     monkeypatch.setattr("tests.stage.configuration", configured)
     upstream = Upstream(world_of(bundle(*WORLD)))
     upstream.override = forgetful(upstream) if forgets else None
-    async with serving(upstream.respond) as url, staged(folder, url, timeout_s=10) as stage:
+    async with serving(upstream.respond) as url, staged(folder, url) as stage:
         yield stage, upstream
 
 

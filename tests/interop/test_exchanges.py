@@ -28,7 +28,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory, hapi: str) -> AsyncIte
             headers = {"content-type": "application/fhir+json"}
             async with session.post(hapi, data=file.read_bytes(), headers=headers) as answer:
                 assert answer.status == 200, await answer.text()
-    async with staged(tmp_path_factory.mktemp("gateway"), hapi, timeout_s=60) as stage:
+    async with staged(tmp_path_factory.mktemp("gateway"), hapi) as stage:
         yield stage
 
 

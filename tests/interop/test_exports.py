@@ -79,7 +79,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
             status, _, _ = await hapi("POST", "", body=bundle_of("transaction", *stored))
             assert status == 200
             await hapi("GET", "metadata")  # the first one takes long
-            async with staged(folder, url, policies=policies, timeout_s=60) as stage:
+            async with staged(folder, url, policies=policies) as stage:
                 yield Scene(hapi, stage)
 
 

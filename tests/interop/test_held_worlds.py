@@ -43,7 +43,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
                 ask = await opened.enter_async_context(asking(url))
                 await filled(ask, THINGS)
                 await ask("GET", "metadata")  # the first one takes long
-                settled = staged(folder, url, facts_ttl_s=3600, more=PAGING, timeout_s=60)
+                settled = staged(folder, url, facts_ttl_s=3600, more=PAGING)
                 found.append(Server(ask, url, await opened.enter_async_context(settled)))
             yield found[0], found[1]
 

@@ -79,7 +79,7 @@ async def _server(opened: AsyncExitStack, folder: Path, url: str) -> Server:
 @asynccontextmanager
 async def _gateway(folder: Path, url: str) -> AsyncIterator[Stage]:
     (folder / "paging.key").write_text("one key for both worlds, long enough")
-    async with staged(folder, url, facts_ttl_s=3600, more=PAGING, timeout_s=60) as stage:
+    async with staged(folder, url, facts_ttl_s=3600, more=PAGING) as stage:
         yield stage
 
 

@@ -73,7 +73,7 @@ async def world_of(folder: Path, things: Iterable[Thing], more: str = "") -> Asy
     async with (
         serving(upstream.respond) as url,
         # Patient: a busy machine tells nothing of what is hidden.
-        staged(folder, url, facts_ttl_s=3600, more=f"{_PAGING}\n{more}", timeout_s=30) as stage,
+        staged(folder, url, facts_ttl_s=3600, more=f"{_PAGING}\n{more}") as stage,
     ):
         yield World(upstream, stage)
 

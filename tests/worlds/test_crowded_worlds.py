@@ -46,7 +46,7 @@ async def twins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twins
     upstream = Upstream(crowded)
     async with (
         serving(upstream.respond) as url,
-        staged(tmp_path_factory.mktemp("gateway"), url, facts_ttl_s=3600, timeout_s=60) as stage,
+        staged(tmp_path_factory.mktemp("gateway"), url, facts_ttl_s=3600) as stage,
     ):
         yield Twins(stage, upstream, crowded, empty)
 

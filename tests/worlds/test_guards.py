@@ -52,7 +52,7 @@ async def pairs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[
         async def gateway(url: str, name: str) -> Stage:
             (folder / name).mkdir()
             (folder / name / "paging.key").write_text("one key for both worlds, long enough")
-            entered = staged(folder / name, url, 3600, house, _PAGING, timeout_s=30)
+            entered = staged(folder / name, url, 3600, house, _PAGING)
             return await opened.enter_async_context(entered)
 
         async def upstream(holding: Upstream) -> str:

@@ -174,7 +174,7 @@ async def walked(
     folder: Path, things: list[Thing], search: str, change: Change, *, whole: bool, forgets: bool
 ) -> Heard:
     upstream = Upstream(loaded(things))
-    async with serving(upstream.respond) as url, staged(_made(folder), url, timeout_s=60) as stage:
+    async with serving(upstream.respond) as url, staged(_made(folder), url) as stage:
         return await walk(Held(stage, upstream, whole), search, change, forgets)
 
 
