@@ -193,24 +193,27 @@ async def _file(hearing: Hearing) -> Answer:
     told = conveyed(hearing.case)
     given = pairs_of(job.request.partition("?")[2])
     wish = wish_of(given, house.definitions, house.public_url)
-    file = File(rtype, told, wish, frozenset(wish.patients) or await _roster(hearing, job))
+    file = File(rtype, told, wish, await _whose(hearing, wish, job))
     lines = lines_of(hearing, made.urls(rtype), file, _asking(hearing))
     first = await anext(lines)
     headers = {"content-type": MEDIA_TYPE, "x-intermediary": house.public_url, **header_of(told)}
     return Answer(OK, headers, first, lines)
 
 
-async def _roster(hearing: Hearing, job: Job) -> frozenset[str]:
-    """The members of a Group that is exported, where they are patients alone; else nobody is named.
+async def _whose(hearing: Hearing, wish: Wish, job: Job) -> frozenset[str] | None:
+    """Whose lines alone a file holds: those of the patients that are named, or that the Group lists; `None`: everybody's.
 
-    Upstream gives what refers to any of them. That something about somebody else is there would tell of a hidden one.
+    Upstream gives what refers to any member. That something about somebody else is there would tell of a hidden one; so
+    a Group that lists no patient gives nothing.
     """
+    if wish.patients:
+        return frozenset(wish.patients)
     rtype, _, rest = job.request.partition("?")[0].partition("/")
     if rtype != export.GROUP:
-        return frozenset()
+        return None
     body = await _group(hearing, f"{rtype}/{rest.partition('/')[0]}")
-    members = frozenset(references_of(body, ("member.entity",), hearing.reader.normal))
-    return members if all(one.startswith("Patient/") for one in members) else frozenset()
+    members = references_of(body, ("member.entity",), hearing.reader.normal)
+    return frozenset(one for one in members if one.startswith("Patient/"))
 
 
 async def _cancel(hearing: Hearing) -> Answer:

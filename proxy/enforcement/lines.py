@@ -37,13 +37,13 @@ PART = 65_536
 class File(NamedTuple):
     """What a file holds: resources of a type that are wished for.
 
-    `told`: the warnings that its reader has been given; `patients`: whose lines alone it holds, if any is named.
+    `told`: the warnings that its reader has been given; `patients`: whose lines alone it holds; `None`: everybody's.
     """
 
     rtype: str
     told: frozenset[str]
     wish: Wish
-    patients: frozenset[str]
+    patients: frozenset[str] | None
 
 
 async def lines_of(

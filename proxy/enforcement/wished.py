@@ -45,8 +45,8 @@ async def named_patients(hearing: Hearing, named: Sequence[str]) -> tuple[str, .
     return tuple(one for one in named if one in seen)
 
 
-def is_wished(hearing: Hearing, one: Judged, wish: Wish, patients: frozenset[str]) -> bool:
-    """Whether a line that leaves is one of those that are asked for. `patients`: whose lines alone, if any is named."""
+def is_wished(hearing: Hearing, one: Judged, wish: Wish, patients: frozenset[str] | None) -> bool:
+    """Whether a line that leaves is one of those that are asked for. `patients`: whose lines alone; `None`: everybody's."""
     if one.envelope is None:
         return False
     return (
@@ -77,13 +77,13 @@ def _is_cut(hearing: Hearing, one: Judged) -> bool:
     return reads_cut(changed(envelope.type), envelope.type, decision, hearing.house.definitions)
 
 
-def _is_of_patients(hearing: Hearing, one: Judged, patients: frozenset[str]) -> bool:
+def _is_of_patients(hearing: Hearing, one: Judged, patients: frozenset[str] | None) -> bool:
     """Whether what is shown of it refers to one of the patients; or it is about one, and nothing is cut out that may say so.
 
     That a line is there would else tell whom a part names that is redacted, or a reference that is pruned.
     """
-    if not patients or one.envelope is None:
-        return not patients
+    if patients is None or one.envelope is None:
+        return patients is None
     shown = disclose(one, hearing.house.pseudonym_key)
     named = {one.envelope.reference, *map(hearing.reader.normal, references_in(bytes(shown.body)))}
     about = one.envelope.patients or frozenset()

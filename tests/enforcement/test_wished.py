@@ -227,3 +227,20 @@ async def test_a_group_brings_nothing_of_others_that_names_a_hidden_member(tmp_p
         files = await exported(stage, "/Group/g/$export?_type=Observation,Patient")
         found = {kind: [one["id"] for one in lines(reply)] for kind, reply in files.items()}
         assert found == {"Patient": [SHARES], "Observation": ["o1", "o10", "o2"]}
+
+
+class Generous(Exports):
+    """A server that takes everybody for a member of every Group."""
+
+    def answer(self, ask: Ask) -> Answer | None:
+        begins = ask.path[-1:] == ("$export",)
+        return super().answer(replace(ask, path=("$export",)) if begins else ask)
+
+
+async def test_a_group_that_lists_no_patient_brings_nothing(tmp_path: Path) -> None:
+    """Who is in it, upstream alone knows; so nobody can tell whose lines are its."""
+    bare = {"resourceType": "Group", "id": "bare", "type": "person", "actual": False}
+    async with registry(tmp_path, *WORLD, *OTHER, bare) as (stage, upstream):
+        upstream.world.exports = Generous(upstream.world.index)
+        files = await exported(stage, "/Group/bare/$export?_type=Observation,Patient")
+        assert {kind: lines(reply) for kind, reply in files.items()} == {"Patient": [], "Observation": []}  # fmt: skip
