@@ -25,8 +25,8 @@ setup: $(STAMP) ## make the virtual environment
 demo: $(STAMP) ## the same request by several people, with the AuditEvents
 	$(BIN)/python -m proxy demo
 
-test: $(STAMP) ## the test suite
-	$(BIN)/python -m pytest -q
+test: $(STAMP) ## the test suite, on all cores
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(STAMP) ## everything CI runs: format, lint, types, layers, policies, tests
 	$(BIN)/ruff format --check .

@@ -1,15 +1,13 @@
 """Hidden equals absent in compartments, lists and groups, in front of two HAPI FHIR servers (tests/interop/test_worlds.py)."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.interop import hapi_server
-from tests.interop.asking import asking
-from tests.interop.test_worlds import PAGING, Server, both, filled
-from tests.stage import staged
+from tests.interop.test_worlds import Server, both, two_servers, worlds_of
 from tests.worlds.callers import ALWAYS
 from tests.worlds.compartment_shapes import COMPARTMENT_SHAPES
 from tests.worlds.held import HELD_SHAPES, held
@@ -31,36 +29,23 @@ FULL = {"care-team-physician", "care-team-nurse"}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Server, Server]]:
     """The one that keeps everything, and the one that is filled anew."""
-    with (
-        hapi_server.running(enforce_references=False, erasable=True) as one,
-        hapi_server.running(enforce_references=False, erasable=True) as other,
-    ):
-        async with AsyncExitStack() as opened:
-            found = []
-            for url in (one, other):
-                folder = tmp_path_factory.mktemp("gateway")
-                (folder / "paging.key").write_text("one key for both worlds, long enough")
-                ask = await opened.enter_async_context(asking(url))
-                await filled(ask, THINGS)
-                await ask("GET", "metadata")  # the first one takes long
-                settled = staged(folder, url, facts_ttl_s=3600, more=PAGING)
-                found.append(Server(ask, url, await opened.enter_async_context(settled)))
-            yield found[0], found[1]
+    async with two_servers(tmp_path_factory, THINGS) as found:
+        yield found
 
 
 @pytest.mark.parametrize("caller", ALWAYS)
 async def test_what_is_hidden_might_as_well_not_exist(
-    servers: tuple[Server, Server], caller: str
+    servers: tuple[Server, Server], tmp_path: Path, caller: str
 ) -> None:
     who = ALWAYS[caller]
     left = await world_without(caller, who, THINGS, servers[0].stage)
-    await filled(servers[1].ask, left)
     at = list(ALWAYS).index(caller)
     different, answered = [], 0
-    for shape in SHAPES if caller in FULL else SHAPES[at % 3 :: 3]:
-        one, other = await both(servers, who, shape)
-        if one != other:
-            different.append(name_of(shape))
-        answered += one[0][0] == 200
+    async with worlds_of(servers, left, tmp_path) as worlds:
+        for shape in SHAPES if caller in FULL else SHAPES[at % 3 :: 3]:
+            one, other = await both(worlds, who, shape)
+            if one != other:
+                different.append(name_of(shape))
+            answered += one[0][0] == 200
     assert different == []
     assert answered >= (100 if caller in FULL else 1)

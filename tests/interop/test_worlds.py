@@ -7,7 +7,7 @@ out of the comparison with the validators made from it. Long results are walked 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,23 +56,32 @@ class Server:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Server, Server]]:
     """The one that keeps everything, and the one that is filled anew."""
+    async with two_servers(tmp_path_factory, THINGS) as found:
+        yield found
+
+
+@asynccontextmanager
+async def two_servers(
+    folders: pytest.TempPathFactory, things: Sequence[Thing]
+) -> AsyncIterator[tuple[Server, Server]]:
+    """Two servers that hold these, each behind a gateway of its own."""
     with (
         hapi_server.running(enforce_references=False, erasable=True) as one,
         hapi_server.running(enforce_references=False, erasable=True) as other,
     ):
         async with AsyncExitStack() as opened:
-            folders = [tmp_path_factory.mktemp("gateway") for _ in range(2)]
             first, second = [
-                await _server(opened, folder, url)
-                for folder, url in zip(folders, (one, other), strict=True)
+                await _server(opened, folders.mktemp("gateway"), url, things)
+                for url in (one, other)
             ]
             yield first, second
 
 
-async def _server(opened: AsyncExitStack, folder: Path, url: str) -> Server:
+async def _server(
+    opened: AsyncExitStack, folder: Path, url: str, things: Sequence[Thing]
+) -> Server:
     ask = await opened.enter_async_context(asking(url))
-    await filled(ask, THINGS)
-    await ask("GET", "metadata")  # the first one takes long
+    await filled(ask, things)
     return Server(ask, url, await opened.enter_async_context(_gateway(folder, url)))
 
 
