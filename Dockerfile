@@ -18,7 +18,7 @@ COPY policies policies
 COPY fhir-samples fhir-samples
 RUN /app/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 # The tools of development (the `dev` extra of pyproject.toml) and the installer itself stay behind.
-RUN /app/bin/python -m pip uninstall --quiet --yes coverage hypothesis import-linter libcst mutmut mypy pytest pytest-asyncio ruff setproctitle textual time-machine types-pyyaml hatchling editables pip
+RUN /app/bin/python -m pip uninstall --quiet --yes coverage execnet hypothesis import-linter libcst mutmut mypy pytest pytest-asyncio pytest-xdist ruff setproctitle textual time-machine types-pyyaml hatchling editables pip
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /app /app

@@ -143,7 +143,9 @@ async def believing(folder: Path, upstream_url: str, issuer: str) -> AsyncIterat
     """A gateway whose one issuer has further settings (YAML members, `a: b, c: d`)."""
     port = free_port()
     path = configuration(folder, upstream_url, port, 0)
-    path.write_text(path.read_text().replace("jwks: {file", f"{issuer}, jwks: {{file"))
+    told = path.read_text().replace("jwks: {file", f"{issuer}, jwks: {{file")
+    # A provider that does not answer is waited for as long as upstream is.
+    path.write_text(told.replace("timeout_s: 60", "timeout_s: 2"))
     gateway = await app.start(settings.load_settings(path, {}), {})
     journal = sqlite3.connect(folder / "journal.db", isolation_level=None)
     try:

@@ -43,6 +43,10 @@ ELSEWHERE: dict[str, Shown] = {
         "tests/obligations/test_neighbours.py::test_where_the_content_is_hidden_what_tells_of_it_is",
         "a hash or a size of another content is another value of an element that no rule of theirs redacts",
     ),
+    "disclose.less_astray": Shown(
+        "tests/enforcement/test_rows.py::test_nobody_is_found_by_who_stands_in_a_row_that_is_gone",
+        "what stands in a row that goes with a reference stands there though the reference leads nowhere in either world",
+    ),
     "prune.goes_with": Shown(
         "tests/enforcement/test_rows.py::test_which_elements_stand_in_a_row_that_may_go",
         "what it says is kept once it was asked; rows.reads_rows, which asks, is a guard of the worlds",
