@@ -14,7 +14,7 @@ from proxy.decision.case import Case, is_universal
 from proxy.enforcement.emergency import is_trusted
 from proxy.enforcement.equal_cost import at_equal_cost
 from proxy.enforcement.hearing import Hearing
-from proxy.enforcement.matching import Tie, matching, source_of, target_of
+from proxy.enforcement.matching import CONSULTED, Tie, matching, source_of, target_of
 from proxy.enforcement.openness import PATIENT
 from proxy.enforcement.single import current
 from proxy.enforcement.supporting import is_admitted, lenient
@@ -69,11 +69,12 @@ async def _is_seen(hearing: Hearing, owner: str) -> bool:
     if not is_admitted(reading, rtype):
         return False
     try:
-        await at_equal_cost(current, reading)
+        seen = await at_equal_cost(current, reading)
     except CallerError as error:
         if error.refusal is not Refusal.NOT_FOUND:
             raise
         return False
+    hearing.note(seen, CONSULTED)
     return True
 
 

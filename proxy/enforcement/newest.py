@@ -10,10 +10,10 @@ Laws:
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from proxy.decision.decide import decide_request
 from proxy.enforcement.hearing import Hearing
@@ -34,6 +34,8 @@ AHEAD = 8
 """Searches, or histories of instances, that are asked at once."""
 MOST_LOOKED_BACK = 2_000
 """Instances whose own history is asked for one answer; beyond them it fails (503), like one that reads too many pages."""
+
+Found = TypeVar("Found")
 
 
 class Last(NamedTuple):
@@ -101,31 +103,26 @@ class Looking:
 
     async def _looked_back(self, references: list[str]) -> dict[str, Last]:
         """What instances that no search finds were last, by their own histories."""
-        self._count(len(references))
-        lasts: dict[str, Last] = {}
-        for at in range(0, len(references), AHEAD):
-            some = references[at : at + AHEAD]
-            told = await asyncio.gather(*(last_of(self.hearing, one) for one in some))
-            pairs = zip(some, told, strict=True)
-            lasts |= {reference: last for reference, last in pairs if last is not None}
-        return lasts
+        return await self._each(references, last_of)
 
     async def versions(self, paths: Collection[str]) -> Mapping[str, Resource]:
         """Older versions (`Type/id/_history/v`), as far as there are such."""
-        wanted = sorted(paths)
-        self._count(len(wanted))
-        found: dict[str, Resource] = {}
-        for at in range(0, len(wanted), AHEAD):
-            some = wanted[at : at + AHEAD]
-            told = await asyncio.gather(*(_version(self.hearing, one) for one in some))
-            pairs = zip(some, told, strict=True)
-            found |= {path: body for path, body in pairs if body is not None}
-        return found
+        return await self._each(sorted(paths), _version)
 
-    def _count(self, more: int) -> None:
-        self.looked_back += more
+    async def _each(
+        self, wanted: Sequence[str], ask: Callable[[Hearing, str], Awaitable[Found | None]]
+    ) -> dict[str, Found]:
+        """What is had of each, where anything is; some at a time, and no more than one answer may look back at."""
+        self.looked_back += len(wanted)
         if self.looked_back > MOST_LOOKED_BACK:
             raise OwnError("a history would look back at more instances than one answer may")
+        found: dict[str, Found] = {}
+        for at in range(0, len(wanted), AHEAD):
+            some = wanted[at : at + AHEAD]
+            told = await asyncio.gather(*(ask(self.hearing, one) for one in some))
+            pairs = zip(some, told, strict=True)
+            found |= {name: one for name, one in pairs if one is not None}
+        return found
 
 
 async def _version(hearing: Hearing, path: str) -> Resource | None:

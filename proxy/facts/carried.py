@@ -29,6 +29,9 @@ _PATIENT = re.compile(r"Patient/([A-Za-z0-9.-]{1,64})")
 _CODES = ("R", "V", "N", "M", "L")
 _BY_LABEL = "_security=" + ",".join(f"{CONFIDENTIALITY}%7C{code}" for code in _CODES)
 
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What one odd resource must not stop the looking by."""
+
 Labels: TypeAlias = frozenset[tuple[str, str]]
 
 
@@ -132,7 +135,7 @@ async def _entries(get: Get, target: str) -> list[_Labelled]:
     body = await _asked(get, target)
     try:
         frame = msgspec.json.decode(body or b"{}", type=_Bundle)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return []
     told = (_told(one.resource) for one in frame.entry)
     return [one for one in told if one is not None and _ID.fullmatch(one.id)]
@@ -149,5 +152,5 @@ async def _asked(get: Get, target: str) -> bytes | None:
 def _told(resource: bytes | msgspec.Raw) -> _Labelled | None:
     try:
         return msgspec.json.decode(resource, type=_Labelled)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return None

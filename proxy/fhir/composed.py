@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from proxy.errors import CallerError, Refusal
-from proxy.fhir.codec import Json, parse_strict
+from proxy.fhir.codec import Json
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.interaction import FhirRequest, Interaction, SearchParameter
-from proxy.fhir.operation import MAX_BYTES, MAX_DEPTH
+from proxy.fhir.operation import listed_in
 from proxy.fhir.parameters import filter_of
 from proxy.fhir.query import Pair
 
@@ -176,13 +176,7 @@ TAKES_BODY = frozenset(_ELEMENTS)
 
 def pairs_in(body: bytes, interaction: Interaction) -> tuple[Pair, ...]:
     """The parameters of a posted operation, as they would stand in its URL. CallerError MALFORMED, PARAMETER, TOO_LARGE."""
-    tree = parse_strict(body, MAX_BYTES, MAX_DEPTH)
-    if not isinstance(tree, dict) or tree.get("resourceType") != "Parameters":
-        raise CallerError(Refusal.MALFORMED, "the body is no Parameters resource")
-    listed = tree.get("parameter", [])
-    if not set(tree) <= {"resourceType", "parameter"} or not isinstance(listed, list):
-        raise CallerError(Refusal.MALFORMED, "the Parameters resource has other members")
-    return tuple(_pair(one, _ELEMENTS[interaction]) for one in listed)
+    return tuple(_pair(one, _ELEMENTS[interaction]) for one in listed_in(body))
 
 
 def _pair(one: Json, known: Mapping[str, tuple[str, ...]]) -> Pair:

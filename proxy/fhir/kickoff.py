@@ -12,11 +12,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from proxy.errors import CallerError, Refusal
-from proxy.fhir.codec import Json, encode, parse_strict
+from proxy.fhir.codec import Json, encode
 from proxy.fhir.conditions import Condition, condition_of
 from proxy.fhir.definitions import Definitions
 from proxy.fhir.ndjson import MEDIA_TYPE
-from proxy.fhir.operation import MAX_BYTES, MAX_DEPTH, patient_in
+from proxy.fhir.operation import listed_in, patient_in
 from proxy.fhir.query import Pair, encode_query, pairs_of
 
 MOST_PATIENTS = 50
@@ -87,13 +87,7 @@ class Wish:
 
 def posted(body: bytes, public_url: str) -> tuple[Pair, ...]:
     """The parameters of a kick-off by POST (Parameters). Raises CallerError."""
-    tree = parse_strict(body, MAX_BYTES, MAX_DEPTH)
-    if not isinstance(tree, dict) or tree.get("resourceType") != "Parameters":
-        raise CallerError(Refusal.MALFORMED, "the body is no Parameters resource")
-    listed = tree.get("parameter", [])
-    if not set(tree) <= {"resourceType", "parameter"} or not isinstance(listed, list):
-        raise CallerError(Refusal.MALFORMED, "the Parameters resource has other members")
-    return tuple(_pair(one, public_url) for one in listed)
+    return tuple(_pair(one, public_url) for one in listed_in(body))
 
 
 def _pair(one: Json, public_url: str) -> Pair:

@@ -21,12 +21,9 @@ _PATIENT = re.compile(r"Patient/(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
 
 def parameters_of(body: bytes, known: Mapping[str, str]) -> dict[str, Json]:
     """The values by name; `known` has the element of each (`valueString`). CallerError MALFORMED, PARAMETER, TOO_LARGE."""
-    tree = parse_strict(body, MAX_BYTES, MAX_DEPTH)
-    if not isinstance(tree, dict) or tree.get("resourceType") != "Parameters":
-        raise CallerError(Refusal.MALFORMED, "the body is no Parameters resource")
-    listed = tree.get("parameter")
-    if set(tree) != {"resourceType", "parameter"} or not isinstance(listed, list):
-        raise CallerError(Refusal.MALFORMED, "the Parameters resource has other members")
+    listed = listed_in(body)
+    if not listed:
+        raise CallerError(Refusal.MALFORMED, "the Parameters resource has no parameters")
     found: dict[str, Json] = {}
     for one in listed:
         name, value = _parameter(one, known)
@@ -34,6 +31,17 @@ def parameters_of(body: bytes, known: Mapping[str, str]) -> dict[str, Json]:
             raise CallerError(Refusal.PARAMETER, "a parameter of the body stands twice")
         found[name] = value
     return found
+
+
+def listed_in(body: bytes) -> list[Json]:
+    """The parameters of a Parameters resource; none where it has none. CallerError MALFORMED, TOO_LARGE."""
+    tree = parse_strict(body, MAX_BYTES, MAX_DEPTH)
+    if not isinstance(tree, dict) or tree.get("resourceType") != "Parameters":
+        raise CallerError(Refusal.MALFORMED, "the body is no Parameters resource")
+    listed = tree.get("parameter", [])
+    if not set(tree) <= {"resourceType", "parameter"} or not isinstance(listed, list):
+        raise CallerError(Refusal.MALFORMED, "the Parameters resource has other members")
+    return listed
 
 
 def _parameter(one: Json, known: Mapping[str, str]) -> tuple[str, Json]:

@@ -202,12 +202,13 @@ async def _sought(reads: _Reads, place: Place, look: _Look) -> tuple[_Read | Non
         async for read in reads:
             if read.leg != place.leg:
                 break
-            marks = [mark_of(one.key) for one in read.shown]
+            # Counted match by match: how many are hidden decides how upstream's pages cut them.
+            marks = [mark_of(one.key) for one in read.shown[: look.matches - len(passed)]]
             if place.next in marks:
                 return read.less(marks.index(place.next)), passed
             passed += marks
             pages += 1
-            if pages == look.pages or len(passed) > look.matches:
+            if pages == look.pages or len(passed) == look.matches:
                 break
     except CallerError as error:
         if not look.is_hint or error.refusal not in _EXPIRED:

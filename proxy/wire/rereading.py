@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from proxy.errors import UpstreamError
+from proxy.errors import OversizedError, UpstreamError
 from proxy.fhir.interaction import Answer
 from proxy.fhir.spans import SpansError, items_of, member, without
 
@@ -22,6 +22,9 @@ AT_ONCE = 16
 """Resources that one answer has read at once."""
 _INSTANCE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1,64})?")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_UNREADABLE = (SpansError, msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+_UNJUDGED = b"{}"
+"""Stands for a resource that cannot be read: it is withheld alone, and the operator hears of it (T-156)."""
 _BY_LABELS = frozenset({"_id", "location"})
 """Parameters of the look-ups whose answers are judged by their labels: targets of references, documents, what holds a Binary."""
 
@@ -92,7 +95,7 @@ class Rereading:
         asking = _Asking(request_id, authorization)
         try:
             return replace(answer, body=await self._reread(answer.body, asking))
-        except (SpansError, msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise UpstreamError("upstream's Bundle cannot be read again entry by entry") from None
 
     async def _reread(self, body: bytes, asking: _Asking) -> bytes:
@@ -113,12 +116,18 @@ class Rereading:
 
     async def _entry(self, entry: bytes, kind: str, asking: _Asking) -> bytes | None:
         """The entry with what a read gives; None for a resource that is gone or says not what it is."""
+        try:
+            return await self._again(entry, kind, asking)
+        except (OversizedError, *_UNREADABLE):
+            return b'{"resource":%b}' % _UNJUDGED
+
+    async def _again(self, entry: bytes, kind: str, asking: _Asking) -> bytes | None:
         if not any(one.lstrip().startswith(b'"resource"') for one in items_of(entry)):
             return entry  # a deletion: it has no labels
         resource = member(entry, "resource", b"{")
         try:
             target = _target_of(msgspec.json.decode(resource, type=_Named), kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             return None
         if target is None:
             return None

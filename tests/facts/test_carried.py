@@ -99,3 +99,12 @@ async def test_a_failing_or_babbling_server_tells_nothing() -> None:
 
     for get in (fails, babbles):
         assert await labels_carried(get) == Carried(0, frozenset())
+
+
+@pytest.mark.parametrize("poison", [b'"\xff"', b"[" * 50_000 + b"]" * 50_000])
+async def test_what_cannot_be_read_tells_nothing(poison: bytes) -> None:
+    async def get(target: str) -> tuple[int, bytes]:
+        del target
+        return 200, b'{"entry":[{"resource":{"resourceType":"Observation","id":%b}}]}' % poison
+
+    assert await labels_carried(get) == Carried(0, frozenset())

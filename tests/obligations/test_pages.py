@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import CallerError, OwnError, Refusal, UpstreamError
 from proxy.fhir.bundle import Frame, Link
+from proxy.obligations import pages
 from proxy.obligations.pages import Candidate, Page, Position, Sorted, Source, collect, visible
 from tests.obligations.upstreams import BASE, Kept, Live, Upstream, keys, row
 
@@ -308,3 +309,21 @@ async def test_where_nothing_shows_more_is_asked_for_at_once() -> None:
     plain = Live([*rows, A, B], 100)
     await collect(Position(plain.first), 1, plain.source())
     assert len(plain.asked) == 51
+
+
+@pytest.mark.parametrize("came", [3, 4, 5, 6])
+async def test_how_far_a_match_is_sought_depends_on_what_is_visible_alone(
+    monkeypatch: pytest.MonkeyPatch, came: int
+) -> None:
+    """Those given are gone, others came in before the next one; beyond a bound it counts as gone, however upstream's pages are cut."""
+    monkeypatch.setattr(pages, "_MOVED", 2)
+    new = [row(f"new{number}") for number in range(came)]
+    hidden = [HIDDEN] * 4
+    answers = []
+    for cut in ([*new, C, D],), (new[:2], hidden, new[2:], [C, D]), (new[:-1], [new[-1], C], [D]):
+        before = Server([[A, B, C, D]])
+        first = await before.page()
+        assert first.following is not None
+        place = first.following._replace(place=first.following.place._replace(hint=""), at="")
+        answers.append(keys((await Server(cut).page(place)).matches))
+    assert answers == [answers[0]] * 3

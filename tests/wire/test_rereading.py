@@ -1,8 +1,10 @@
+from collections.abc import Mapping
+
 import msgspec
 import orjson
 import pytest
 
-from proxy.errors import UpstreamError
+from proxy.errors import OversizedError, UpstreamError
 from proxy.fhir.interaction import Answer
 from proxy.wire.rereading import LabelledReader, Rereading, Switch
 from tests.stage import Json
@@ -25,13 +27,15 @@ def bundle(kind: str, *entries: Json, **more: object) -> bytes:
 class Up:
     """Gives what it was told for a target; 404 for all others."""
 
-    def __init__(self, given: dict[str, bytes | int]) -> None:
+    def __init__(self, given: Mapping[str, bytes | int | OversizedError]) -> None:
         self.given = given
         self.asked: list[tuple[str, str, str]] = []
 
     async def get(self, target: str, request_id: str = "", authorization: str = "") -> Answer:
         self.asked.append((target, request_id, authorization))
         given = self.given.get(target, 404)
+        if isinstance(given, OversizedError):
+            raise given
         return Answer(given, JSON, b"") if isinstance(given, int) else Answer(200, JSON, given)
 
 
@@ -88,6 +92,29 @@ async def test_what_cannot_be_read_again_fails(given: bytes | int) -> None:
     up = Up({"Observation": bundle("searchset", entry("a")), "Observation/a": given})
     with pytest.raises(UpstreamError):
         await Rereading(up, Switch(True)).get("Observation")
+
+
+_DEEP = b"[" * 50_000 + b"]" * 50_000
+
+
+@pytest.mark.parametrize(
+    "poison", [b'{"id":"\xff"}', b'{"id":%b}' % _DEEP, b"{", OversizedError("")]
+)
+async def test_what_cannot_be_judged_is_an_entry_that_holds_nothing(
+    poison: bytes | OversizedError,
+) -> None:
+    up = Up({"Observation": bundle("searchset", entry("a"), entry("b")), "Observation/a": poison, "Observation/b": whole("b")})  # fmt: skip
+    answer = await Rereading(up, Switch(True)).get("Observation")
+    assert orjson.loads(answer.body)["entry"][0]["resource"] == {}
+    assert whole("b") in answer.body
+
+
+@pytest.mark.parametrize("poison", [b'"\xff"', b'"a","x":' + _DEEP, b'"a"},"resource":{"id":"b"'])
+async def test_an_entry_that_cannot_be_read_spoils_no_other(poison: bytes) -> None:
+    odd = b'{"resource":{"resourceType":"Observation","id":%b}}' % poison
+    page = bundle("searchset", entry("b")).replace(b'"entry":[', b'"entry":[' + odd + b",")
+    up = Up({"Observation": page, "Observation/a": whole("a"), "Observation/b": whole("b")})
+    assert whole("b") in (await Rereading(up, Switch(True)).get("Observation")).body
 
 
 _TWICE = b'{"resourceType":"Bundle","entry":[],"entry":[]}'

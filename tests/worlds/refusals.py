@@ -121,5 +121,10 @@ REFUSED: tuple[Asked, ...] = (
 ELSEWHERE = {
     "require_async": "an export is asked for where it is performed: tests/enforcement/test_export.py",
     "require_ndjson": "the file of an export: tests/fhir/test_negotiation.py",
+    "parameters_of": "the body of a break-glass ceremony, or of an export: tests/fhir/test_operation.py",
+    "_parameter": "the body of a break-glass ceremony, or of an export: tests/fhir/test_operation.py",
+    "patient_in": "the body of a break-glass ceremony, or of an export: tests/fhir/test_operation.py",
+    "coding_in": "the body of a break-glass ceremony, or of an export: tests/fhir/test_operation.py",
+    "text_in": "the body of a break-glass ceremony, or of an export: tests/fhir/test_operation.py",
 }
 """Refusals that no request of these comes to."""

@@ -13,6 +13,7 @@ from proxy.fhir import (
     interaction,
     membership,
     negotiation,
+    operation,
     parameters,
     query,
     search,
@@ -23,7 +24,9 @@ from proxy.fhir.search import request_of
 from tests.worlds.refusals import ELSEWHERE, REFUSED, Asked
 from tests.worlds.removals import raises_of, unraised
 
-MODULES = (search, parameters, query, chains, negotiation, membership, composed, interaction)
+MODULES = (
+    search, parameters, query, chains, negotiation, membership, composed, interaction, operation,
+)  # fmt: skip
 PATHS = {module.__file__: module.__name__ for module in MODULES}
 DEFINITIONS = definitions_of("4.0.1")
 PUBLIC = "http://gateway.example.org/fhir"
